@@ -1,0 +1,1 @@
+//! Every custom resource that okra serves or reads.

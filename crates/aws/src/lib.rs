@@ -1,0 +1,1 @@
+//! The ports to AWS, and their adapters on the AWS SDK.

@@ -1,0 +1,1 @@
+//! Observe, plan, act: one module a kind.

@@ -1,0 +1,1 @@
+//! Words and rules of a swap, and the planners. No I/O.

@@ -1,0 +1,3 @@
+//! The okra binary.
+
+fn main() {}

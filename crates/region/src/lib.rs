@@ -1,0 +1,1 @@
+//! An embedded AWS region with a real load balancer behind its API.
