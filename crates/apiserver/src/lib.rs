@@ -1,1 +1,40 @@
 //! An embedded Kubernetes API server on SQLite.
+//!
+//! It answers kubectl, kube-rs and client-go programs: objects of the built-in
+//! kinds and of custom resources, lists, watches, patches, server-side apply,
+//! finalizers, owner garbage collection, discovery and schemas. It is a
+//! project of its own: it knows none of the kinds of the program around it.
+//!
+//! ```text
+//! TLS listener ─┐                       ┌─ discovery, OpenAPI (kinds)
+//!               ├─ http ─ auth ─ router ┼─ read: get, list, watch ── state in memory
+//! in-process ───┘                       └─ write pipeline ── store: one writer, SQLite log
+//!                                            gc, namespaces, workloads ─┘
+//! ```
+//!
+//! - The committed state and a window of its history live in memory; SQLite
+//!   holds the same log on disk and is read at the start only.
+//! - A revision is never given to two states, also not across a crash.
+//! - Watches read the committed log, in revision order; a slow reader falls
+//!   behind and is told so, it never holds up a writer.
+//!
+//! What it never does: run containers, schedule pods, speak plain HTTP on a
+//! socket, read the clock or random numbers outside [`clock`], or use SQL
+//! outside `store`.
+
+pub mod auth;
+pub mod clock;
+mod server;
+
+pub mod apply;
+pub mod builtin;
+pub mod openapi;
+pub mod patch;
+pub mod protobuf;
+pub mod schema;
+pub mod selector;
+pub mod table;
+
+pub use auth::{TokenAuthenticator, User};
+pub use clock::{Chance, Clock};
+pub use server::{InProcess, OpenError, Options, ResponseBody, ServeError, Server, Serving, Storage};
