@@ -18,6 +18,7 @@
 //! tag `okra.mumo.co/address` on listeners (`spec/okra.md` 8).
 
 pub mod clock;
+pub mod dataplane;
 mod journal;
 mod options;
 mod provision;
