@@ -1,0 +1,89 @@
+//! One metric of a template or run. Stored as raw JSON, because providers
+//! and fields that okra does not know must survive being copied (H-43);
+//! [`Metric`] is the typed view of it.
+
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// What to measure, how often, and what counts as success (`spec/analysis.md` 1.3).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct Metric {
+    /// Unique in the run.
+    pub name: String,
+    /// Go duration between the end of one measurement and the start of the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// Go duration before the first measurement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initial_delay: Option<String>,
+    /// How many counted measurements end the metric.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<IntOrString>,
+    /// Condition of a successful measurement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success_condition: Option<String>,
+    /// Condition of a failed measurement.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_condition: Option<String>,
+    /// Failed measurements that are tolerated; -1 switches the check off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure_limit: Option<IntOrString>,
+    /// Inconclusive measurements that are tolerated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inconclusive_limit: Option<IntOrString>,
+    /// Errors in a row that are tolerated; 4 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consecutive_error_limit: Option<IntOrString>,
+    /// Successes in a row that end the metric; 0 is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consecutive_success_limit: Option<IntOrString>,
+    /// Exactly one provider: its name to its settings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "provider_schema")]
+    pub provider: Option<Map<String, Value>>,
+}
+
+fn provider_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "description": "Exactly one provider: its name to its settings.",
+        "type": "object",
+        "nullable": true,
+        "x-kubernetes-preserve-unknown-fields": true,
+    })
+}
+
+/// A metric's JSON does not have the shape of one.
+#[derive(Debug, Error)]
+#[error("metrics[{index}].{path}: {message}")]
+pub struct MetricError {
+    /// Place in the list.
+    pub index: usize,
+    /// The field, as a path.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Metric {
+    /// The typed view of the metric at `index` of a list.
+    ///
+    /// # Errors
+    /// When the JSON does not have the shape of a metric; names the field.
+    pub fn view(index: usize, raw: &Value) -> Result<Self, MetricError> {
+        serde_path_to_error::deserialize(raw).map_err(|error| MetricError {
+            index,
+            path: error.path().to_string(),
+            message: error.into_inner().to_string(),
+        })
+    }
+
+    /// The name in a metric's JSON, if it has one.
+    pub fn name_of(raw: &Value) -> Option<&str> {
+        raw.get("name")?.as_str()
+    }
+}
