@@ -17,14 +17,17 @@
 
 pub mod arn;
 mod clusters;
+mod eks_token;
 mod error;
 mod load_balancers;
 mod metrics;
 mod scope;
+pub mod sdk;
 mod tokens;
 mod write;
 
 pub use clusters::{ClusterDescription, ClusterStatus, Clusters};
+pub use eks_token::{SigningKeys, eks_token, sts_endpoint};
 pub use error::{Access, AwsError, Meaning, meaning_of};
 pub use load_balancers::{
     Action, Condition, Forward, KeptAction, KeptCondition, KeptTransforms, Listener, LoadBalancers, NewRule,
