@@ -11,6 +11,7 @@ mod limiter;
 mod load_balancers;
 mod metrics;
 mod pages;
+mod provisioning;
 mod rules;
 mod settings;
 
@@ -23,9 +24,10 @@ pub use identity::{CallerIdentity, SdkIdentity};
 pub use limiter::Budget;
 pub use load_balancers::SdkLoadBalancers;
 pub use metrics::SdkMetrics;
-pub use settings::{SdkSettings, StaticKeys};
+pub use provisioning::{NewTargetGroup, SdkProvisioning};
+pub use settings::{AccessKey, SdkSettings, StaticKeys};
 
-use crate::{Meaning, Region};
+use crate::{Meaning, Region, Scope};
 use call::Caller;
 use clients::Clients;
 
@@ -98,6 +100,11 @@ impl Sdk {
     /// Who okra is on AWS, and logins to member clusters.
     pub fn identity(&self) -> SdkIdentity {
         SdkIdentity::new(self.caller())
+    }
+
+    /// Makes load balancers, target groups and clusters: for demo and rehearsal.
+    pub fn provisioning(&self, scope: Scope) -> SdkProvisioning {
+        SdkProvisioning::new(self.caller(), scope)
     }
 
     /// A caller with buckets of its own: AWS counts each service apart.

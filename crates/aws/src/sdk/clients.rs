@@ -71,6 +71,10 @@ impl Clients {
         if let Some(profile) = &settings.forced_profile {
             loader = loader.profile_name(profile).credentials_provider(of_profile(profile));
         }
+        if let Some(key) = &settings.access_key {
+            let keys = aws_credential_types::Credentials::new(&key.id, &key.secret, None, None, "settings");
+            loader = loader.credentials_provider(keys);
+        }
         let base = guarded(loader.load().await, settings.static_keys);
         Self { base, by_scope: Mutex::default() }
     }
@@ -175,6 +179,7 @@ mod tests {
             endpoint_url: endpoint_url.map(str::to_owned),
             region: Some(Region::new("eu-west-1")),
             forced_profile: None,
+            access_key: None,
             static_keys,
             budget: Budget::Off,
         }

@@ -10,7 +10,6 @@ use aws_sdk_elasticloadbalancingv2::types as sdk;
 
 use super::call::Caller;
 use super::convert::incomplete;
-use crate::arn::{ListenerArn, TargetGroupArn};
 use crate::{AlwaysAllowed, AwsError, Scope, Write};
 
 const CREATE_LOAD_BALANCER: &str = "elasticloadbalancing:CreateLoadBalancer";
@@ -55,11 +54,11 @@ impl SdkProvisioning {
     }
 
     /// An Application Load Balancer in these subnets with one HTTP listener
-    /// that answers 404 to what no rule matches.
+    /// that answers 404 to what no rule matches; gives the ARN of the listener.
     ///
     /// # Errors
     /// What AWS answers.
-    pub async fn load_balancer(&self, name: &str, subnets: &[&str], port: u16) -> Result<ListenerArn, AwsError> {
+    pub async fn load_balancer(&self, name: &str, subnets: &[&str], port: u16) -> Result<String, AwsError> {
         let made = self.caller.write(&self.scope, CREATE_LOAD_BALANCER, Self::write(), |clients| {
             let subnets = subnets.iter().map(ToString::to_string).collect();
             let request = clients.load_balancing.create_load_balancer().name(name).set_subnets(Some(subnets));
@@ -78,17 +77,16 @@ impl SdkProvisioning {
                 .default_actions(not_found());
             async move { request.send().await }
         });
-        let listener = made.await?.listeners.unwrap_or_default().pop().and_then(|listener| listener.listener_arn);
-        listener
-            .and_then(|arn| arn.parse().ok())
-            .ok_or_else(|| incomplete(CREATE_LISTENER, "the ARN of the listener"))
+        let listener =
+            made.await?.listeners.unwrap_or_default().pop().and_then(|listener| listener.listener_arn);
+        listener.ok_or_else(|| incomplete(CREATE_LISTENER, "the ARN of the listener"))
     }
 
-    /// A target group with its targets registered.
+    /// A target group with its targets registered; gives its ARN.
     ///
     /// # Errors
     /// What AWS answers.
-    pub async fn target_group(&self, group: &NewTargetGroup) -> Result<TargetGroupArn, AwsError> {
+    pub async fn target_group(&self, group: &NewTargetGroup) -> Result<String, AwsError> {
         let made = self.caller.write(&self.scope, CREATE_TARGET_GROUP, Self::write(), |clients| {
             let request = clients
                 .load_balancing
@@ -103,23 +101,28 @@ impl SdkProvisioning {
                 .health_check_timeout_seconds(group.health_check_timeout_seconds);
             async move { request.send().await }
         });
-        let arn = made.await?.target_groups.unwrap_or_default().pop().and_then(|group| group.target_group_arn);
+        let arn =
+            made.await?.target_groups.unwrap_or_default().pop().and_then(|group| group.target_group_arn);
         let arn = arn.ok_or_else(|| incomplete(CREATE_TARGET_GROUP, "the ARN of the target group"))?;
         self.set_deregistration_delay(&arn, group.deregistration_delay_seconds).await?;
         self.register(&arn, &group.targets).await?;
-        arn.parse().map_err(|_| incomplete(CREATE_TARGET_GROUP, "a legal ARN"))
+        Ok(arn)
     }
 
     async fn set_deregistration_delay(&self, arn: &str, seconds: u32) -> Result<(), AwsError> {
-        let changed = self.caller.write(&self.scope, MODIFY_TARGET_GROUP_ATTRIBUTES, Self::write(), |clients| {
-            let attribute = sdk::TargetGroupAttribute::builder()
-                .key("deregistration_delay.timeout_seconds")
-                .value(seconds.to_string())
-                .build();
-            let request =
-                clients.load_balancing.modify_target_group_attributes().target_group_arn(arn).attributes(attribute);
-            async move { request.send().await }
-        });
+        let changed =
+            self.caller.write(&self.scope, MODIFY_TARGET_GROUP_ATTRIBUTES, Self::write(), |clients| {
+                let attribute = sdk::TargetGroupAttribute::builder()
+                    .key("deregistration_delay.timeout_seconds")
+                    .value(seconds.to_string())
+                    .build();
+                let request = clients
+                    .load_balancing
+                    .modify_target_group_attributes()
+                    .target_group_arn(arn)
+                    .attributes(attribute);
+                async move { request.send().await }
+            });
         changed.await.map(drop)
     }
 

@@ -13,6 +13,21 @@ pub enum StaticKeys {
     Allowed,
 }
 
+/// A long-lived access key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// Its id.
+    pub id: String,
+    /// Its secret, never printed.
+    pub secret: String,
+}
+
+impl std::fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 /// How okra reaches AWS. What is not set here comes from the SDK's default
 /// chain: environment, profile files, web identity, container or pod
 /// identity, instance profile.
@@ -24,6 +39,8 @@ pub struct SdkSettings {
     pub region: Option<Region>,
     /// A profile that wins over keys in the environment.
     pub forced_profile: Option<String>,
+    /// Keys that win over everything; local mode knows those of its region.
+    pub access_key: Option<AccessKey>,
     /// Whether long-lived keys are accepted.
     pub static_keys: StaticKeys,
     /// How many calls okra allows itself.
@@ -37,6 +54,7 @@ impl SdkSettings {
             endpoint_url: None,
             region: None,
             forced_profile: None,
+            access_key: None,
             static_keys: StaticKeys::LoopbackOnly,
             budget: Budget::Shared,
         }
