@@ -55,7 +55,7 @@ pub struct BindingTarget {
     pub node_name: Option<String>,
     /// Nodes whose instances become targets: a plain map of labels,
     /// `{labels: map}` or `{matchLabels: map}`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "node_selector_schema")]
     pub node_selector: Option<serde_json::Map<String, serde_json::Value>>,
     /// Target port.
@@ -66,7 +66,6 @@ pub struct BindingTarget {
 fn node_selector_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",
-        "nullable": true,
         "x-kubernetes-preserve-unknown-fields": true,
     })
 }

@@ -1,4 +1,4 @@
-//! One metric of a template or run. Stored as raw JSON, because providers
+//! One metric of a template or run (`spec/analysis.md` 1.3). Stored as raw JSON, because providers
 //! and fields that okra does not know must survive being copied (H-43);
 //! [`Metric`] is the typed view of it.
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-/// What to measure, how often, and what counts as success (`spec/analysis.md` 1.3).
+/// What to measure, how often, and what counts as success.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
@@ -43,7 +43,7 @@ pub struct Metric {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consecutive_success_limit: Option<IntOrString>,
     /// Exactly one provider: its name to its settings.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "provider_schema")]
     pub provider: Option<Map<String, Value>>,
 }
@@ -52,7 +52,6 @@ fn provider_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "description": "Exactly one provider: its name to its settings.",
         "type": "object",
-        "nullable": true,
         "x-kubernetes-preserve-unknown-fields": true,
     })
 }

@@ -2,15 +2,21 @@
 //! (`spec/analysis.md` 1), and what is done with them before a run starts:
 //! merging templates and resolving arguments.
 
+mod arguments;
 mod experiment;
+mod field_path;
+mod merge;
 mod metric;
 mod run;
 mod template;
 
+pub use arguments::{ArgumentError, ResolvedArguments, resolve_arguments};
 pub use experiment::{
     Experiment, ExperimentAnalysisRunStatus, ExperimentAnalysisTemplate, ExperimentSpec, ExperimentStatus,
     ExperimentTemplateStatus, PodTemplate,
 };
+pub use field_path::{FieldPathError, field_path};
+pub use merge::{MergeError, MergedTemplates, TEMPLATES_MAX, Templates, merge_templates};
 pub use metric::{Metric, MetricError};
 pub use run::{
     AnalysisRun, AnalysisRunSpec, AnalysisRunStatus, Measurement, MetricResult, RunSummary, TtlStrategy,

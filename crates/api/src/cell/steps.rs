@@ -173,15 +173,15 @@ pub struct AnalysisCheck {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Any provider of an analysis metric.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "free_object")]
     pub provider: Option<Value>,
     /// Percent of answers of the new version that are not 5xx.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "free_object")]
     pub success_rate: Option<Value>,
     /// 99th percentile of the response time of the new version, in milliseconds.
-    #[serde(rename = "latencyP99", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "latencyP99", default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "free_object")]
     pub latency_p99: Option<Value>,
     /// Least value that passes.
@@ -246,7 +246,7 @@ pub struct ExperimentTemplate {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_ready_seconds: Option<i64>,
     /// Pod selector; that of the ReplicaSet when absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "free_object")]
     pub selector: Option<Value>,
     /// Labels and annotations added to the pods.
@@ -296,7 +296,6 @@ pub struct SetCanaryScale {
 fn free_object(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",
-        "nullable": true,
         "x-kubernetes-preserve-unknown-fields": true,
     })
 }

@@ -58,7 +58,7 @@ pub struct UpdateStrategy {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!has(self.ramp) || !has(self.steps)")
+    validation = Rule::new("!has(self.ramp) || !has(self.steps) || self.steps.size() == 0")
         .message("ramp stands for weight and pause steps: set either ramp or steps")
         .reason(Reason::FieldValueInvalid)
 )]
@@ -208,7 +208,7 @@ pub struct JobGate {
 #[serde(rename_all = "camelCase")]
 pub struct FlowGate {
     /// Any provider of an analysis metric: a number, the open flows of the old side.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("type" = "object", "x-kubernetes-preserve-unknown-fields" = true))]
     pub metric: Option<Value>,
     /// Weight 0 for so many seconds counts as quiet.
