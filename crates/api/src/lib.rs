@@ -23,6 +23,7 @@ mod definitions;
 pub mod foreign;
 pub mod lenient;
 pub mod load_balancer;
+pub mod manifests;
 pub mod names;
 pub mod nlb_config;
 pub mod pause;

@@ -1,12 +1,11 @@
 //! One metric of a template or run (`spec/analysis.md` 1.3). Stored as raw JSON, because providers
 //! and fields that okra does not know must survive being copied (H-43);
-//! [`Metric`] is the typed view of it.
+//! [`Metric`] is its shape in the schema.
 
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use thiserror::Error;
 
 /// What to measure, how often, and what counts as success.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,31 +55,7 @@ fn provider_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// A metric's JSON does not have the shape of one.
-#[derive(Debug, Error)]
-#[error("metrics[{index}].{path}: {message}")]
-pub struct MetricError {
-    /// Place in the list.
-    pub index: usize,
-    /// The field, as a path.
-    pub path: String,
-    /// What is wrong with it.
-    pub message: String,
-}
-
 impl Metric {
-    /// The typed view of the metric at `index` of a list.
-    ///
-    /// # Errors
-    /// When the JSON does not have the shape of a metric; names the field.
-    pub fn view(index: usize, raw: &Value) -> Result<Self, MetricError> {
-        serde_path_to_error::deserialize(raw).map_err(|error| MetricError {
-            index,
-            path: error.path().to_string(),
-            message: error.into_inner().to_string(),
-        })
-    }
-
     /// The name in a metric's JSON, if it has one.
     pub fn name_of(raw: &Value) -> Option<&str> {
         raw.get("name")?.as_str()

@@ -3,6 +3,7 @@
 //! merging templates and resolving arguments.
 
 mod arguments;
+mod checks;
 mod experiment;
 mod field_path;
 mod merge;
@@ -11,13 +12,14 @@ mod run;
 mod template;
 
 pub use arguments::{ArgumentError, ResolvedArguments, resolve_arguments};
+pub use checks::{CheckError, CheckScope, check_metrics, validate_checks};
 pub use experiment::{
     Experiment, ExperimentAnalysisRunStatus, ExperimentAnalysisTemplate, ExperimentSpec, ExperimentStatus,
     ExperimentTemplateStatus, PodTemplate,
 };
 pub use field_path::{FieldPathError, field_path};
 pub use merge::{MergeError, MergedTemplates, TEMPLATES_MAX, Templates, merge_templates};
-pub use metric::{Metric, MetricError};
+pub use metric::Metric;
 pub use run::{
     AnalysisRun, AnalysisRunSpec, AnalysisRunStatus, Measurement, MetricResult, RunSummary, TtlStrategy,
 };
