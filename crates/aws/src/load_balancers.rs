@@ -97,14 +97,15 @@ pub enum Condition {
 
 /// A condition that okra writes back as it read it.
 #[derive(Clone, PartialEq, Debug)]
-pub struct KeptCondition(pub(crate) sdk::RuleCondition);
+pub struct KeptCondition(pub(crate) Box<sdk::RuleCondition>);
 
 impl KeptCondition {
     /// Host names as regular expressions.
     pub fn host_regex(patterns: impl IntoIterator<Item = String>) -> Self {
         let patterns = patterns.into_iter().collect();
         let config = sdk::HostHeaderConditionConfig::builder().set_regex_values(Some(patterns));
-        Self(sdk::RuleCondition::builder().field("host-header").host_header_config(config.build()).build())
+        let condition = sdk::RuleCondition::builder().field("host-header").host_header_config(config.build());
+        Self(Box::new(condition.build()))
     }
 
     /// The field it looks at, such as `host-header`.
@@ -181,18 +182,15 @@ pub struct Stickiness {
 
 /// An action that okra writes back as it read it.
 #[derive(Clone, PartialEq)]
-pub struct KeptAction(pub(crate) sdk::Action);
+pub struct KeptAction(pub(crate) Box<sdk::Action>);
 
 impl KeptAction {
     /// A fixed response with nothing but a status.
     pub fn fixed_response(status: u16) -> Self {
         let config = sdk::FixedResponseActionConfig::builder().status_code(status.to_string()).build();
-        Self(
-            sdk::Action::builder()
-                .r#type(sdk::ActionTypeEnum::FixedResponse)
-                .fixed_response_config(config)
-                .build(),
-        )
+        let action =
+            sdk::Action::builder().r#type(sdk::ActionTypeEnum::FixedResponse).fixed_response_config(config);
+        Self(Box::new(action.build()))
     }
 
     /// An authentication by OpenID Connect before the routing action. The
@@ -206,13 +204,11 @@ impl KeptAction {
             .client_id(client_id)
             .use_existing_client_secret(true)
             .build();
-        Self(
-            sdk::Action::builder()
-                .r#type(sdk::ActionTypeEnum::AuthenticateOidc)
-                .order(order)
-                .authenticate_oidc_config(config)
-                .build(),
-        )
+        let action = sdk::Action::builder()
+            .r#type(sdk::ActionTypeEnum::AuthenticateOidc)
+            .order(order)
+            .authenticate_oidc_config(config);
+        Self(Box::new(action.build()))
     }
 
     /// The type as AWS writes it, such as `authenticate-oidc`.

@@ -12,7 +12,7 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::service_config::ServiceConfigKey;
 
-use super::credentials::{TemporaryOnly, is_loopback, of_profile};
+use super::credentials::{TemporaryOnly, is_loopback, of_key, of_profile};
 use super::settings::{SdkSettings, StaticKeys};
 use crate::{Region, Scope};
 
@@ -72,8 +72,7 @@ impl Clients {
             loader = loader.profile_name(profile).credentials_provider(of_profile(profile));
         }
         if let Some(key) = &settings.access_key {
-            let keys = aws_credential_types::Credentials::new(&key.id, &key.secret, None, None, "settings");
-            loader = loader.credentials_provider(keys);
+            loader = loader.credentials_provider(of_key(key));
         }
         let base = guarded(loader.load().await, settings.static_keys);
         Self { base, by_scope: Mutex::default() }

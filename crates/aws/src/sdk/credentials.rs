@@ -8,6 +8,8 @@ use aws_credential_types::provider::{
     ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future,
 };
 
+use super::settings::AccessKey;
+
 /// Long-lived keys were found where they are not accepted.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -20,6 +22,11 @@ pub(super) struct StaticKeysRefused;
 pub(super) fn of_profile(name: &str) -> SharedCredentialsProvider {
     let provider = ProfileFileCredentialsProvider::builder().profile_name(name).build();
     SharedCredentialsProvider::new(provider)
+}
+
+/// The credentials of a key that the program was given.
+pub(super) fn of_key(key: &AccessKey) -> Credentials {
+    Credentials::new(&key.id, &key.secret, None, None, "okra")
 }
 
 /// Lets only temporary credentials through: a long-lived key has neither a

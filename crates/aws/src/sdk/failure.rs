@@ -24,6 +24,10 @@ pub(super) fn failure<E: OperationError>(
     match error {
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
+            if status < 400 {
+                // Done, or so the status says, but the answer was no answer.
+                return AwsError::new(lost(access), operation, "UnreadableAnswer", "");
+            }
             let code = context.err().code().unwrap_or_default();
             let message = context.err().message().unwrap_or_default();
             let meaning = meaning_of(code, status, access);
@@ -39,10 +43,7 @@ fn without_answer<E: OperationError>(
     access: Access,
     error: SdkError<E, HttpResponse>,
 ) -> AwsError {
-    let lost = match access {
-        Access::Read => Meaning::Unavailable,
-        Access::Write => Meaning::UnknownOutcome,
-    };
+    let lost = lost(access);
     let (meaning, code) = if in_chain::<CredentialsError>(&error) {
         credentials_meaning(&error)
     } else {
@@ -62,6 +63,14 @@ fn without_answer<E: OperationError>(
         Err(error) => error.into(),
     };
     AwsError::new(meaning, operation, code, "").caused_by(error)
+}
+
+/// No answer came, or none that can be read.
+fn lost(access: Access) -> Meaning {
+    match access {
+        Access::Read => Meaning::Unavailable,
+        Access::Write => Meaning::UnknownOutcome,
+    }
 }
 
 /// What it means that no credentials could be had for `operation`.

@@ -205,7 +205,7 @@ mod tests {
     async fn the_last_two_write_tokens_are_for_urgent_writes() {
         let (limiter, clock) = limiter(Budget::Shared);
         assert_eq!(seconds_for(&limiter, &clock, NORMAL, 3).await, 0);
-        assert_eq!(limiter.state().take(clock.monotonic(), NORMAL).is_ok(), false);
+        assert!(limiter.state().take(clock.monotonic(), NORMAL).is_err());
         assert_eq!(seconds_for(&limiter, &clock, URGENT, 2).await, 0);
         assert_eq!(seconds_for(&limiter, &clock, URGENT, 1).await, 1);
     }

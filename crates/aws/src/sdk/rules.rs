@@ -49,7 +49,7 @@ pub(super) fn actions_from(
 
 fn action_from(operation: &'static str, action: sdk::Action) -> Result<Action, AwsError> {
     if action.r#type != Some(sdk::ActionTypeEnum::Forward) {
-        return Ok(Action::Kept(KeptAction(action)));
+        return Ok(Action::Kept(KeptAction(Box::new(action))));
     }
     let order = action.order;
     let config = action.forward_config;
@@ -91,7 +91,7 @@ fn stickiness_from(config: &sdk::TargetGroupStickinessConfig) -> Stickiness {
 }
 
 fn condition_from(condition: sdk::RuleCondition) -> Condition {
-    understood(&condition).unwrap_or(Condition::Kept(KeptCondition(condition)))
+    understood(&condition).unwrap_or(Condition::Kept(KeptCondition(Box::new(condition))))
 }
 
 /// A condition in our words, unless that would lose a part of it.
@@ -184,7 +184,7 @@ fn condition_to(condition: &Condition) -> sdk::RuleCondition {
                 .field("query-string")
                 .query_string_config(config.set_values(Some(pairs.collect())).build())
         }
-        Condition::Kept(kept) => return kept.0.clone(),
+        Condition::Kept(kept) => return kept.0.as_ref().clone(),
     }
     .build()
 }
@@ -242,7 +242,7 @@ fn kept_to(
     kept: &KeptAction,
     destination: Destination,
 ) -> Result<sdk::Action, AwsError> {
-    let mut action = kept.0.clone();
+    let mut action = kept.0.as_ref().clone();
     let kind = kept.kind();
     let known =
         action.r#type.as_ref().is_some_and(|kind| sdk::ActionTypeEnum::values().contains(&kind.as_str()));

@@ -50,7 +50,7 @@ fn both_reported_forms_of_one_group_become_one() {
 #[test]
 fn an_authentication_before_the_forward_is_written_back_with_its_secret_kept() {
     let KeptAction(oidc) = KeptAction::authenticate_oidc(1, "https://login.example.com", "okra");
-    let mut reported = oidc.clone();
+    let mut reported = *oidc;
     if let Some(config) = &mut reported.authenticate_oidc_config {
         config.use_existing_client_secret = None;
         config.session_timeout = Some(3600);
@@ -93,7 +93,7 @@ fn other_kept_actions_are_written_back_as_they_were() {
             .order(2)
             .jwt_validation_config(jwt)
             .build(),
-        KeptAction::fixed_response(503).0,
+        *KeptAction::fixed_response(503).0,
     ];
     for destination in [Destination::ExistingRule, Destination::NewRule] {
         assert_eq!(actions_to(OPERATION, &read(actions.clone()), destination).unwrap(), actions);
