@@ -27,6 +27,7 @@ struct Moto {
 
 impl Moto {
     /// `None`, after saying so, where moto is not installed.
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     async fn start() -> Option<Self> {
         let python = std::env::var("OKRA_PYTHON").unwrap_or_else(|_| "python3".to_owned());
         let has_moto = Command::new(&python).args(["-c", "import moto.server"]).output().await;

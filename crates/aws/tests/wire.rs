@@ -1,14 +1,16 @@
 //! What the adapters send, and what they make of the answers.
 
+mod endpoint;
 mod support;
 
+use endpoint::{Endpoint, Reply};
 use okra_aws::arn::{ListenerArn, RuleArn, TargetGroupArn};
 use okra_aws::{
     Action, AlwaysAllowed, AwsError, Clusters, Condition, Forward, KeptAction, KeptTransforms, LoadBalancers,
     Meaning, MetricQuery, MetricSource, MetricWindow, Metrics, NewRule, Region, RuleChange, RulePriority,
     Scope, Stickiness, Tags, TargetState, WeightedTargetGroup, Write, WriteGate,
 };
-use support::{Endpoint, Reply, sdk};
+use support::sdk;
 
 const PREFIX: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012";
 
