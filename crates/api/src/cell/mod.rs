@@ -1,12 +1,14 @@
 //! `Cell`: interchangeable clusters behind one entry point (`spec/okra.md` 2.6).
 
 mod command;
+mod entry;
 mod ingress;
 mod status;
 mod steps;
 mod strategy;
 
 pub use command::{COMMAND_BYTES_MAX, Command, CommandError, CommandOutcome};
+pub use entry::{ALB_CONFIG_KIND, EntryError, EntryPoint, NLB_CONFIG_KIND};
 pub use ingress::{AlbIngress, Ingress, NlbIngress, TYPE_ALB, TYPE_NLB, TargetGroupSelector};
 pub use status::{AnalysisSummary, CellStatus, CellWeight, HistoryEntry};
 pub use steps::{
