@@ -1,1 +1,3 @@
 //! Words and rules of a swap, and the planners. No I/O.
+
+pub mod analysis;
