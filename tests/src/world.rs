@@ -1,0 +1,167 @@
+//! A world in local mode, built as a user would: with boto3 and kubectl.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::backend::Backend;
+use crate::clients;
+use crate::process::LocalMode;
+
+/// Namespace of everything that the tests make.
+pub const NAMESPACE: &str = "default";
+/// Host that the Cell's rule matches.
+pub const HOST: &str = "web.example.com";
+
+/// One cluster with its target group and application.
+pub struct MemberCluster {
+    /// Name of cluster, target group and binding.
+    pub name: String,
+    /// ARN of the target group.
+    pub target_group: String,
+    /// The application; ends with the value.
+    pub backend: Backend,
+}
+
+/// A load balancer and what is behind it.
+pub struct World {
+    /// ARN of the listener.
+    pub listener: String,
+    /// Where it really listens.
+    pub address: SocketAddr,
+}
+
+/// Runs the boto3 script.
+///
+/// # Panics
+/// When AWS refuses, with its answer.
+pub fn boto(local: &LocalMode, request: &Value) -> Value {
+    let mut child = local
+        .command(clients::python())
+        .args(["-c", include_str!("world.py")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("python runs");
+    let mut stdin = child.stdin.take().expect("stdin is piped");
+    stdin.write_all(request.to_string().as_bytes()).expect("the script reads its request");
+    drop(stdin);
+    let output = child.wait_with_output().expect("the script ends");
+    assert!(output.status.success(), "{request}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("the script prints JSON")
+}
+
+impl World {
+    /// A load balancer with one HTTP listener, and the namespace.
+    pub fn build(local: &LocalMode) -> Self {
+        let made = boto(local, &json!({"do": "load_balancer", "name": "web", "port": 80}));
+        let address = made["address"].as_str().expect("an address").parse().expect("a socket address");
+        Self { listener: made["listener"].as_str().expect("an ARN").to_owned(), address }
+    }
+
+    /// A cluster with one target, its cluster secret and its binding.
+    pub fn add_cluster(&self, local: &LocalMode, name: &str, version: &str) -> MemberCluster {
+        let backend = Backend::start(version);
+        let target = backend.address().to_string();
+        let group = boto(local, &json!({"do": "target_group", "name": name, "targets": [target]}));
+        let group = group["arn"].as_str().expect("an ARN").to_owned();
+        let cluster = boto(local, &json!({"do": "cluster", "name": name, "tags": {"service": "web"}}));
+        local.apply(&[cluster_secret(name, &cluster)]);
+        bind(local, name, version, &group);
+        MemberCluster { name: name.to_owned(), target_group: group, backend }
+    }
+
+    /// The rule that okra writes, as AWS has it now.
+    pub fn rule(&self, local: &LocalMode) -> Option<Value> {
+        let rules = boto(local, &json!({"do": "rules", "listener": self.listener}));
+        rules.as_array().expect("a list").iter().find(|rule| rule["priority"] == "10").cloned()
+    }
+}
+
+/// The Argo CD cluster secret of an EKS cluster.
+fn cluster_secret(name: &str, cluster: &Value) -> Value {
+    let config = json!({
+        "awsAuthConfig": {"clusterName": name},
+        "tlsClientConfig": {"insecure": false, "caData": cluster["ca"]},
+    });
+    json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "name": name, "namespace": NAMESPACE,
+            "labels": {"argocd.argoproj.io/secret-type": "cluster", "service": "web"},
+        },
+        "stringData": {"name": name, "server": cluster["endpoint"], "config": config.to_string()},
+    })
+}
+
+/// Makes the TargetGroupBinding in the member cluster, logging in as `aws eks get-token` does.
+fn bind(local: &LocalMode, cluster: &str, version: &str, group: &str) {
+    let kubeconfig = local.home().join(format!("{cluster}.kubeconfig"));
+    let output = local
+        .command(clients::aws())
+        .args(["eks", "update-kubeconfig", "--name", cluster, "--kubeconfig"])
+        .arg(&kubeconfig)
+        .output()
+        .expect("aws runs");
+    assert!(output.status.success(), "update-kubeconfig: {}", String::from_utf8_lossy(&output.stderr));
+    let binding = json!({
+        "apiVersion": "elbv2.k8s.aws/v1beta1", "kind": "TargetGroupBinding",
+        "metadata": {
+            "name": "web", "namespace": "default", "labels": {"role": "web", "okra.mumo.co/version": version},
+        },
+        "spec": {
+            "targetGroupARN": group, "targetType": "ip", "serviceRef": {"name": "web", "port": 80},
+        },
+    });
+    let file = local.home().join(format!("{cluster}.json"));
+    std::fs::write(&file, binding.to_string()).expect("a manifest can be written");
+    let output = local
+        .command(clients::kubectl())
+        .env("KUBECONFIG", &kubeconfig)
+        .args(["apply", "-f"])
+        .arg(&file)
+        .output()
+        .expect("kubectl runs");
+    assert!(output.status.success(), "binding in {cluster}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What lets okra find target groups in the member clusters.
+pub fn target_group_set() -> Value {
+    json!({
+        "apiVersion": "okra.mumo.co/v1alpha1", "kind": "AWSTargetGroupSet",
+        "metadata": {"name": "web", "namespace": NAMESPACE},
+        "spec": {
+            "generators": [{"awseks": {
+                "clusterSelector": {"matchLabels": {"service": "web"}},
+                "bindingSelector": {"matchLabels": {"role": "web"}},
+            }}],
+            "template": {"metadata": {"labels": {"role": "web"}}},
+        },
+    })
+}
+
+/// A Cell on the world's listener with these canary steps.
+pub fn cell(world: &World, replicas: u32, steps: &Value) -> Value {
+    json!({
+        "apiVersion": "okra.mumo.co/v1alpha1", "kind": "Cell",
+        "metadata": {"name": "web", "namespace": NAMESPACE},
+        "spec": {
+            "replicas": replicas,
+            "ingress": {
+                "type": "AWSApplicationLoadBalancer",
+                "awsApplicationLoadBalancer": {
+                    "listenerARN": world.listener,
+                    "listener": {"rule": {"priority": 10, "hosts": [HOST]}},
+                    "targetGroupSelector": {"matchLabels": {"role": "web"}},
+                },
+            },
+            "updateStrategy": {
+                "type": "Canary", "settleSeconds": 1, "drainSeconds": 2,
+                "canary": {"steps": steps},
+            },
+        },
+    })
+}
