@@ -1,16 +1,15 @@
 //! Decoding that one malformed object cannot stop (H-07).
 //!
-//! A list or watch of [`Lenient`] objects always decodes as long as each
-//! object has metadata; an object whose spec or status does not fit is kept
-//! as [`Malformed`], with the field named, so that it becomes a condition on
-//! that one object while all others go on.
+//! A list or watch of [`Lenient`] objects always decodes; an object that does
+//! not fit is kept as [`Malformed`], with the field named, so that it becomes
+//! a condition on that one object while all others go on.
 
 use std::borrow::Cow;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::core::DynamicObject;
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -134,17 +133,27 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-impl<'de, K: DeserializeOwned> Deserialize<'de> for Lenient<K> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let object = Value::deserialize(deserializer)?;
+impl<K: DeserializeOwned> Lenient<K> {
+    /// Decodes an object of any shape.
+    pub fn from_value(object: Value) -> Self {
         let metadata = object.get("metadata").cloned().unwrap_or_default();
         match decode(object) {
-            Ok(object) => Ok(Self::Valid(Box::new(object))),
-            Err(error) => {
-                let metadata = serde_json::from_value(metadata).map_err(D::Error::custom)?;
-                Ok(Self::Malformed(Box::new(Malformed { metadata, error })))
-            }
+            Ok(object) => Self::Valid(Box::new(object)),
+            Err(error) => Self::Malformed(Box::new(Malformed { metadata: metadata_of(metadata), error })),
         }
+    }
+}
+
+/// The metadata, or as much of it as tells which object it is.
+fn metadata_of(metadata: Value) -> ObjectMeta {
+    let text = |name: &str| metadata.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (name, namespace) = (text("name"), text("namespace"));
+    serde_json::from_value(metadata).unwrap_or(ObjectMeta { name, namespace, ..ObjectMeta::default() })
+}
+
+impl<'de, K: DeserializeOwned> Deserialize<'de> for Lenient<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Value::deserialize(deserializer).map(Self::from_value)
     }
 }
 
@@ -214,6 +223,16 @@ mod tests {
         ]);
         let objects: Vec<Lenient<Cell>> = serde_json::from_value(list).unwrap();
         assert_eq!(objects.iter().filter(|object| object.valid().is_some()).count(), 3);
+    }
+
+    #[test]
+    fn malformed_metadata_still_tells_which_object_it_is() {
+        let object = json!({"metadata": {"name": "web", "namespace": "ns", "labels": {"a": 1}}});
+        let object: Lenient<Cell> = serde_json::from_value(object).unwrap();
+        assert_eq!(object.meta().name.as_deref(), Some("web"));
+        assert_eq!(object.malformed().unwrap().error.path, "metadata.labels.a");
+        let object: Lenient<Cell> = serde_json::from_value(json!({"metadata": 7})).unwrap();
+        assert!(object.malformed().is_some());
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod cell;
 pub mod cluster_set;
 pub mod common;
 mod definitions;
+pub mod folder;
 pub mod foreign;
 pub mod lenient;
 pub mod load_balancer;
