@@ -17,12 +17,26 @@
 //! nothing of Kubernetes or of okra's kinds. The one word of okra in it is the
 //! tag `okra.mumo.co/address` on listeners (`spec/okra.md` 8).
 
+mod calls;
 pub mod clock;
+mod cloudwatch;
+mod context;
 pub mod dataplane;
+mod eks;
+mod elbv2;
+mod identity;
 mod journal;
 mod options;
+mod own;
+mod protocol;
 mod provision;
 mod region;
+mod server;
+mod sigv4;
+mod state;
+mod sts;
+mod wire;
+mod world;
 
 pub use clock::{Chance, Clock, SeededChance, SystemClock};
 pub use journal::{
@@ -31,5 +45,6 @@ pub use journal::{
 pub use options::{DEFAULT_ACCESS_KEY_ID, DEFAULT_SECRET_ACCESS_KEY, Options, StaticCredentials, Timing};
 pub use provision::{ClusterEndpoint, ClusterProvisioner, ClusterRequest, ProvisionError};
 pub use region::{
-    ClusterAccess, ClusterSummary, ListenerSummary, LoadBalancerSummary, Region, StartError, TokenError,
+    Authenticator, ClusterAccess, ClusterSummary, ListenerSummary, LoadBalancerSummary, Region, StartError,
+    TokenError,
 };

@@ -1,0 +1,101 @@
+//! Endpoints of the region itself, unsigned, under `/_okra/`.
+//!
+//! | path | answer |
+//! | --- | --- |
+//! | `GET /_okra/health` | `{"status": "ok"}` |
+//! | `GET /_okra/statistics/targetgroups/NAME?seconds=1` | what happened there in the last whole seconds |
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode};
+use http_body_util::Full;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::dataplane::{Counter, SECONDS_KEPT, Statistics};
+use crate::protocol::Answer;
+use crate::wire::query_pairs;
+use crate::world::World;
+
+/// What the paths begin with; no service of AWS has such paths.
+pub(crate) const PREFIX: &str = "/_okra/";
+
+pub(crate) fn serve(world: &World, parts: &Parts) -> Answer {
+    let path = parts.uri.path().trim_start_matches(PREFIX);
+    if parts.method != Method::GET {
+        return problem(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not allowed here", parts.method));
+    }
+    if path == "health" {
+        return answer(StatusCode::OK, &json!({"status": "ok"}));
+    }
+    match path.strip_prefix("statistics/targetgroups/") {
+        Some(name) => statistics(world, name, parts.uri.query().unwrap_or_default()),
+        None => problem(StatusCode::NOT_FOUND, format!("there is nothing at {}", parts.uri.path())),
+    }
+}
+
+fn statistics(world: &World, name: &str, query: &str) -> Answer {
+    let seconds = query_pairs(query.as_bytes()).into_iter().find(|(key, _)| key == "seconds");
+    let seconds = seconds.map_or(Ok(1), |(_, value)| value.parse::<i64>());
+    let seconds = match seconds {
+        Ok(seconds) if (1..=SECONDS_KEPT as i64).contains(&seconds) => seconds,
+        _ => {
+            return problem(StatusCode::BAD_REQUEST, format!("seconds must be between 1 and {SECONDS_KEPT}"));
+        }
+    };
+    let state = world.state();
+    let Some(group) = state.elb.target_groups.values().find(|group| group.settings.name == name) else {
+        return problem(StatusCode::NOT_FOUND, format!("no target group is named '{name}'"));
+    };
+    // The last whole seconds: the one that runs is still growing.
+    let end = Timestamp::from_second(world.options.clock.now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let start = end - SignedDuration::from_secs(seconds);
+    let happened = world.dataplane.statistics(&group.arn, start..end).unwrap_or_default();
+    answer(StatusCode::OK, &describe(name, seconds, start, end, &happened))
+}
+
+fn describe(
+    name: &str,
+    seconds: i64,
+    start: Timestamp,
+    end: Timestamp,
+    happened: &Statistics,
+) -> serde_json::Value {
+    let requests = happened.count(Counter::Requests);
+    let failed = happened.count(Counter::Target5xx);
+    let times = happened.response_times();
+    let milliseconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64() * 1000.0);
+    let percentile = |share: f64| milliseconds(times.percentile(share));
+    let share = if requests == 0 { 0.0 } else { failed as f64 / requests as f64 };
+    json!({
+        "target_group": name,
+        "seconds": seconds,
+        "start": start.to_string(),
+        "end": end.to_string(),
+        "requests": requests,
+        "target_2xx": happened.count(Counter::Target2xx),
+        "target_3xx": happened.count(Counter::Target3xx),
+        "target_4xx": happened.count(Counter::Target4xx),
+        "target_5xx": failed,
+        "elb_5xx": happened.elb_5xx(),
+        "connection_errors": happened.count(Counter::ConnectionErrors),
+        "error_share": share,
+        "p50_ms": percentile(50.0),
+        "p90_ms": percentile(90.0),
+        "p99_ms": percentile(99.0),
+    })
+}
+
+fn problem(status: StatusCode, message: String) -> Answer {
+    answer(status, &json!({"error": message}))
+}
+
+fn answer(status: StatusCode, body: &serde_json::Value) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body.to_string())));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+}
