@@ -1,7 +1,14 @@
 //! JSON Patch, merge patch and strategic merge patch (`spec/apiserver.md` 11.2 to 11.4).
 
-use crate::schema::Schema;
-use serde_json::Value;
+mod json;
+mod merge;
+mod strategic;
+#[cfg(test)]
+mod tests;
+
+pub use json::{COPY_LIMIT, JsonPatch, OPERATION_LIMIT};
+pub use merge::merge_patch;
+pub use strategic::strategic_merge_patch;
 
 /// Why a patch was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,7 +16,7 @@ pub enum PatchError {
     /// The document is no patch: 400 with this text.
     #[error("error decoding patch: {0}")]
     Malformed(String),
-    /// Too many operations: 413.
+    /// Too many operations: 413 `Request entity too large: ` and this text.
     #[error("The allowed maximum operations in a JSON patch is {limit}, got {count}")]
     TooManyOperations {
         /// How many are allowed.
@@ -17,32 +24,11 @@ pub enum PatchError {
         /// How many came.
         count: usize,
     },
-    /// An operation failed or the patch does not fit: 422.
+    /// A strategic merge patch contradicts itself: 400 with this text.
+    #[error("{0}")]
+    BadRequest(String),
+    /// An operation failed or the patch does not fit the object: 422. For a JSON patch the answer names no detail
+    /// (11.2), the text is for the log.
     #[error("{0}")]
     Rejected(String),
-}
-
-/// A parsed RFC 6902 document.
-#[derive(Debug, Clone)]
-pub struct JsonPatch {}
-
-impl JsonPatch {
-    /// Reads the document and checks its size.
-    pub fn parse(_document: &Value) -> Result<Self, PatchError> {
-        unimplemented!()
-    }
-    /// Applies all operations or none.
-    pub fn apply(&self, _target: &Value) -> Result<Value, PatchError> {
-        unimplemented!()
-    }
-}
-
-/// Applies an RFC 7386 merge patch in place; the patch must be an object.
-pub fn merge_patch(_target: &mut Value, _patch: &Value) -> Result<(), PatchError> {
-    unimplemented!()
-}
-
-/// Applies a strategic merge patch to an object of a built-in kind; merge keys come from its schema.
-pub fn strategic_merge_patch(_target: &mut Value, _patch: &Value, _schema: &Schema) -> Result<(), PatchError> {
-    unimplemented!()
 }
