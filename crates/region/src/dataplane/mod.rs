@@ -13,19 +13,40 @@
 //! names, checks no target whose group no rule names, and sends to no target
 //! outside the group that was chosen.
 
+mod answers;
 mod bind;
+mod body;
+mod check;
+mod client;
+mod control;
+mod cookies;
+mod exchange;
+mod group;
+mod headers;
 mod health;
 mod latency;
+mod listen;
+mod matching;
+mod plane;
+mod routing;
 mod shard;
 mod statistics;
+mod target;
 mod topology;
+mod tunnel;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 pub use bind::bind;
@@ -39,6 +60,9 @@ pub use topology::{
 };
 
 use crate::clock::{Chance, Clock};
+use client::Client;
+use control::Control;
+use plane::Plane;
 
 /// A listener that could not be opened; everything else was applied.
 #[derive(Debug, thiserror::Error)]
@@ -53,49 +77,56 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// The load balancers of a region.
+/// How long [`DataPlane::shutdown`] waits for requests in flight: longer than a
+/// request of a rehearsal takes, and short enough for whoever pressed ^C.
+pub const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// The load balancers of a region. Dropping it ends everything without waiting;
+/// [`DataPlane::shutdown`] lets requests finish.
 #[derive(Debug)]
 pub struct DataPlane {
-    clock: Arc<dyn Clock>,
-    chance: Arc<dyn Chance>,
-    topology: Mutex<Topology>,
-    changes: watch::Sender<u64>,
+    plane: Arc<Plane>,
+    control: Arc<Control>,
 }
 
 impl DataPlane {
     /// A data plane that serves nothing yet. It runs on the tokio runtime from
     /// which this is called.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn new(clock: Arc<dyn Clock>, chance: Arc<dyn Chance>) -> Self {
-        Self { clock, chance, topology: Mutex::default(), changes: watch::Sender::new(0) }
+        let plane = Arc::new(Plane::new(clock, chance));
+        let control = Control::new(Arc::clone(&plane), Handle::current());
+        plane.tasks.spawn(keep_time(Arc::clone(&control)));
+        Self { plane, control }
     }
 
-    /// Takes over a socket from [`bind`] for the listener that the next
-    /// topologies name at its address.
+    /// Takes over a socket from [`bind`] for the listener that a topology will
+    /// name at its address. Until then it holds the port.
     pub fn adopt(&self, listener: TcpListener) -> io::Result<()> {
-        drop(listener);
+        let address = listener.local_addr()?;
+        listener.set_nonblocking(true)?;
+        self.control.adopt(address, listener);
         Ok(())
     }
 
     /// Serves this topology from now on. What stays keeps its health,
     /// connections and counters. Returns at once; the next request sees it.
+    #[must_use = "listeners that could not be opened are only told here"]
     pub fn apply(&self, topology: Topology) -> Vec<ListenError> {
-        *self.topology.lock().unwrap_or_else(PoisonError::into_inner) = topology;
-        Vec::new()
+        self.control.apply(topology)
     }
 
     /// Health of the targets of a group, ordered by address and port, with
     /// those that are draining; `None` for a group that the topology lacks.
     pub fn target_health(&self, target_group: &str) -> Option<Vec<TargetHealth>> {
-        let topology = self.topology.lock().unwrap_or_else(PoisonError::into_inner);
-        let group = topology.target_groups.iter().find(|group| group.arn == target_group)?;
-        let unused =
-            |target: &Target| TargetHealth::new(*target, TargetState::Unused, HealthReason::NotInUse);
-        Some(group.targets.iter().map(unused).collect())
+        self.control.health(target_group)
     }
 
     /// A number that grows whenever the health of any target changes.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.control.changes()
     }
 
     /// What happened at a load balancer or target group, by ARN, in the seconds
@@ -103,11 +134,49 @@ impl DataPlane {
     /// Seconds are kept for [`SECONDS_KEPT`], then whole minutes, counted by
     /// their first second, for [`MINUTES_KEPT`].
     pub fn statistics(&self, arn: &str, range: Range<Timestamp>) -> Option<Statistics> {
-        let _ = (arn, range, &self.clock, &self.chance);
-        None
+        self.control.recorder(arn, |recorder| recorder.read(&range, self.plane.clock.now()))
     }
 
-    /// Closes the listeners, lets requests in flight finish for a bounded time
-    /// and ends everything it started.
-    pub async fn shutdown(&self) {}
+    /// Closes the listeners, lets requests in flight finish for
+    /// [`SHUTDOWN_GRACE`] and ends everything that was started.
+    pub async fn shutdown(&self) {
+        self.plane.closing.cancel();
+        self.control.close();
+        self.plane.clients.each(Client::close);
+        self.plane.tasks.close();
+        tokio::select! {
+            () = self.plane.tasks.wait() => return,
+            () = self.plane.clock.sleep(SHUTDOWN_GRACE) => {}
+        }
+        self.stop();
+        self.plane.tasks.wait().await;
+    }
+
+    fn stop(&self) {
+        self.plane.closing.cancel();
+        self.plane.stopped.cancel();
+        self.control.close();
+        self.plane.clients.each(Client::abort);
+    }
 }
+
+impl Drop for DataPlane {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Does what is due at every whole second until the end.
+async fn keep_time(control: Arc<Control>) {
+    let plane = Arc::clone(control.plane());
+    loop {
+        let into_second = plane.clock.now().as_nanosecond().rem_euclid(NANOS_PER_SECOND);
+        let left = u64::try_from(NANOS_PER_SECOND - into_second).unwrap_or_default();
+        tokio::select! {
+            () = plane.closing.cancelled() => return,
+            () = plane.clock.sleep(Duration::from_nanos(left)) => control.tick(),
+        }
+    }
+}
+
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
