@@ -22,9 +22,28 @@
 //! socket, read the clock or random numbers outside [`clock`], or use SQL
 //! outside `store`.
 
+mod api;
 pub mod auth;
+mod bootstrap;
 pub mod clock;
+mod control;
+mod discovery;
+mod events;
+mod health;
+mod http;
+mod inprocess;
+mod kinds;
+mod listen;
+mod namespace;
+mod object;
+mod present;
+mod read;
+mod router;
 mod server;
+mod store;
+mod tls;
+mod watch;
+mod write;
 
 pub mod apply;
 pub mod builtin;
@@ -37,4 +56,9 @@ pub mod table;
 
 pub use auth::{TokenAuthenticator, User};
 pub use clock::{Chance, Clock};
-pub use server::{InProcess, OpenError, Options, ResponseBody, ServeError, Server, Serving, Storage};
+pub use http::reply::ResponseBody;
+pub use inprocess::InProcess;
+pub use listen::{ServeError, Serving};
+pub use server::{OpenError, Options, Server, Storage};
+pub use store::StoreError;
+pub use tls::CertificateError;

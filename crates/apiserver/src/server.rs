@@ -1,19 +1,35 @@
 //! The server as its owner sees it: open, serve, shut down.
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use futures::future::BoxFuture;
-use http::{Request, Response};
-use http_body::Body;
+use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::auth::TokenAuthenticator;
+use crate::api::Api;
+use crate::auth::{Authenticator, TokenAuthenticator};
+use crate::bootstrap;
 use crate::clock::{Chance, Clock, SystemChance, SystemClock};
+use crate::control::{self, Definitions};
+use crate::inprocess::InProcess;
+use crate::kinds::Kinds;
+use crate::listen::{ServeError, Serving};
+use crate::store::{Store, StoreError};
+use crate::tls::{Authority, CertificateError, Credentials, kubeconfig_data};
+
+/// Names of the serving certificate that every server has, the last ones for
+/// clients that believe to run inside a cluster.
+const SERVER_NAMES: [&str; 6] = [
+    "localhost",
+    "127.0.0.1",
+    "::1",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+];
 
 /// Where objects are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +49,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The source of random bytes.
     pub chance: Arc<dyn Chance>,
+    /// A bearer token of an administrator; only its digest is kept.
+    pub admin_token: Option<String>,
     /// Judges bearer tokens that this server did not issue.
     pub token_authenticator: Option<Arc<dyn TokenAuthenticator>>,
     /// Whether Deployments, ReplicaSets, StatefulSets, Jobs and Pods become
@@ -43,12 +61,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// The machine's clock and chance, no foreign tokens, no simulated workloads.
+    /// The machine's clock and chance, no tokens, no simulated workloads.
     pub fn new(storage: Storage) -> Self {
         Self {
             storage,
             clock: Arc::new(SystemClock::new()),
             chance: Arc::new(SystemChance),
+            admin_token: None,
             token_authenticator: None,
             simulate_workloads: false,
             server_names: Vec::new(),
@@ -59,91 +78,130 @@ impl Options {
 /// Why a server could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// A part is missing in this state of the code.
-    #[error("the server cannot be opened yet")]
-    Unfinished,
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The certificate authority cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The server's own first objects were refused.
+    #[error("the first objects could not be created: {0}")]
+    Bootstrap(String),
 }
-
-/// Why a listener could not be served.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// A part is missing in this state of the code.
-    #[error("the server cannot serve yet")]
-    Unfinished,
-}
-
-/// The body of an answer; a watch's body ends when the watch does.
-pub type ResponseBody = http_body_util::combinators::UnsyncBoxBody<Bytes, Infallible>;
 
 /// A running API server.
 pub struct Server {
-    certificate_authority_pem: String,
+    api: Arc<Api>,
+    authority: Authority,
+    admin: Credentials,
+    server_names: Vec<String>,
+    controllers: Vec<JoinHandle<()>>,
+    /// A server that is dropped without [`Server::shutdown`] ends its tasks all the same.
+    _stop: DropGuard,
 }
 
 impl Server {
     /// Opens the store, creates the bootstrap objects and starts the
     /// controllers (garbage collector, namespaces, custom resources).
-    pub async fn open(_options: Options) -> Result<Server, OpenError> {
-        Err(OpenError::Unfinished)
+    pub async fn open(options: Options) -> Result<Server, OpenError> {
+        let (store, authority) = open_storage(&options).await?;
+        let admin = authority.admin()?;
+        let stopping = CancellationToken::new();
+        let authenticator =
+            Authenticator::new(options.admin_token.as_deref(), options.token_authenticator.clone());
+        let api = Arc::new(Api {
+            store,
+            kinds: Kinds::new(),
+            clock: options.clock,
+            chance: options.chance,
+            authenticator,
+            certificate_authority: authority.certificate_pem().to_owned(),
+            stopping: stopping.clone(),
+        });
+        let definitions = Definitions::load(&api);
+        bootstrap::start(&api).await.map_err(|error| OpenError::Bootstrap(error.message))?;
+        let controllers = control::start(&api, definitions);
+        let mut server_names: Vec<String> = SERVER_NAMES.map(str::to_owned).to_vec();
+        server_names.extend(options.server_names);
+        Ok(Self { api, authority, admin, server_names, controllers, _stop: stopping.drop_guard() })
     }
 
     /// A client transport without a network, as an administrator.
     pub fn in_process(&self) -> InProcess {
-        InProcess {}
+        InProcess::new(self.api.clone())
     }
 
     /// Serves TLS on `listener` until [`Serving::stop`] or [`Server::shutdown`].
-    pub async fn serve(&self, _listener: TcpListener) -> Result<Serving, ServeError> {
-        Err(ServeError::Unfinished)
+    /// A server may have several listeners.
+    pub async fn serve(&self, listener: TcpListener) -> Result<Serving, ServeError> {
+        let config = self.authority.server_config(&self.server_names)?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Serving::start(self.api.clone(), listener, acceptor, self.authority.verifier()?)
     }
 
     /// The certificate authority that signed the serving certificate.
     pub fn certificate_authority_pem(&self) -> &str {
-        &self.certificate_authority_pem
+        self.authority.certificate_pem()
     }
 
     /// A kubeconfig with an administrator's client certificate.
-    pub fn kubeconfig(&self, _endpoint_url: &str, _context_name: &str) -> String {
-        String::new()
+    pub fn kubeconfig(&self, endpoint_url: &str, context_name: &str) -> String {
+        // JSON strings are YAML strings, whatever characters a name has.
+        let (name, server) = (json!(context_name), json!(endpoint_url));
+        let authority = kubeconfig_data(self.authority.certificate_pem());
+        let certificate = kubeconfig_data(&self.admin.certificate_pem);
+        let key = kubeconfig_data(&self.admin.key_pem);
+        format!(
+            "apiVersion: v1\n\
+             kind: Config\n\
+             clusters:\n\
+             - name: {name}\n  \
+               cluster:\n    \
+                 server: {server}\n    \
+                 certificate-authority-data: {authority}\n\
+             users:\n\
+             - name: {name}\n  \
+               user:\n    \
+                 client-certificate-data: {certificate}\n    \
+                 client-key-data: {key}\n\
+             contexts:\n\
+             - name: {name}\n  \
+               context:\n    \
+                 cluster: {name}\n    \
+                 user: {name}\n\
+             current-context: {name}\n"
+        )
     }
 
     /// Ends watches cleanly, finishes writes and closes the store.
-    pub async fn shutdown(self) {}
+    pub async fn shutdown(self) {
+        self.api.stopping.cancel();
+        for controller in self.controllers {
+            if let Err(error) = controller.await {
+                tracing::error!(%error, "a controller ended badly");
+            }
+        }
+        let api = self.api.clone();
+        let closed = tokio::task::spawn_blocking(move || api.store.close());
+        if let Err(error) = closed.await {
+            tracing::error!(%error, "the store could not be closed");
+        }
+    }
 }
 
-/// A listener being served.
-pub struct Serving {
-    local_address: SocketAddr,
-}
-
-impl Serving {
-    /// The address that clients reach.
-    pub fn local_address(&self) -> SocketAddr {
-        self.local_address
-    }
-
-    /// Stops accepting, ends this listener's watches and waits for its requests.
-    pub async fn stop(self) {}
-}
-
-/// A client transport without a network: `kube::Client::new(in_process, "default")`.
-#[derive(Clone)]
-pub struct InProcess {}
-
-impl<B> tower::Service<Request<B>> for InProcess
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    type Response = Response<ResponseBody>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _request: Request<B>) -> Self::Future {
-        Box::pin(async { Ok(Response::new(ResponseBody::default())) })
-    }
+async fn open_storage(options: &Options) -> Result<(Store, Authority), OpenError> {
+    let now = options.clock.now();
+    let folder = match &options.storage {
+        Storage::Memory => {
+            return Ok((Store::memory(options.clock.clone()), Authority::generate(now)?));
+        }
+        Storage::Directory(folder) => folder.clone(),
+    };
+    let clock = options.clock.clone();
+    let opened = tokio::task::spawn_blocking(move || -> Result<_, OpenError> {
+        let store = Store::open(&folder, clock)?;
+        let authority = Authority::open(&folder, now)?;
+        Ok((store, authority))
+    });
+    opened.await.map_err(|error| OpenError::Bootstrap(error.to_string()))?
 }

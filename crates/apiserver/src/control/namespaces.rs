@@ -1,0 +1,104 @@
+//! Namespaces get what every namespace has, and lose everything when they go
+//! (spec/apiserver.md 10.4).
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Change, complain};
+use crate::api::Api;
+use crate::bootstrap;
+use crate::http::status::ApiError;
+use crate::object::Object;
+use crate::store::{ObjectName, ResourceId};
+use crate::write::{DeleteOptions, Policy};
+
+pub(super) async fn run(api: Arc<Api>) {
+    let resource = ResourceId::new("", "namespaces");
+    let mut changed = api.store.subscribe(&resource);
+    let mut any = api.store.subscribe_all();
+    loop {
+        changed.mark_unchanged();
+        any.mark_unchanged();
+        let mut waiting = false;
+        for (name, record) in api.store.list(&resource, None).items {
+            let result = if record.value.is_deleting() {
+                waiting = true;
+                empty(&api, &resource, &name).await
+            } else {
+                bootstrap::furnish(&api, &name.name).await
+            };
+            if let Err(error) = result {
+                complain("a namespace could not be reconciled", &name, &error);
+            }
+        }
+        tokio::select! {
+            biased;
+            () = api.stopping.cancelled() => return,
+            result = changed.changed() => if result.is_err() { return },
+            // The content of a namespace that goes is watched through the whole log.
+            result = any.changed(), if waiting => if result.is_err() { return },
+        }
+    }
+}
+
+/// Deletes all content of all kinds, then lets the namespace go.
+async fn empty(api: &Api, resource: &ResourceId, name: &ObjectName) -> Result<(), ApiError> {
+    let options = DeleteOptions { policy: Some(Policy::Background), ..DeleteOptions::default() };
+    let mut left: Vec<(String, String)> = Vec::new();
+    for kind in api.kinds.current().stored_kinds().iter().filter(|kind| kind.namespaced) {
+        for (object, record) in api.store.list(&kind.resource, Some(&name.name)).items {
+            if !record.value.is_deleting() {
+                api.delete_quietly(kind, &object, &options).await?;
+            }
+            if let Some(record) = api.store.get(&kind.resource, &object) {
+                let finalizers = record.value.finalizers().join(", ");
+                left.push((kind.plural.clone(), finalizers));
+            }
+        }
+    }
+    let time = api.time();
+    api.amend(resource, name, |live| reported(live, &left, &time)).await.map(drop)
+}
+
+/// The namespace with the state of its emptying, or without its hold when it is empty.
+fn reported(live: &Value, left: &[(String, String)], time: &str) -> Change {
+    let mut object = live.clone();
+    if left.is_empty() {
+        object["spec"] = json!({});
+        if object.finalizers().is_empty() {
+            return Change::Remove;
+        }
+        return Change::Put(object);
+    }
+    let texts: Vec<String> = left.iter().map(|(plural, _)| plural.clone()).collect();
+    let mut kinds = texts.clone();
+    kinds.dedup();
+    let remaining: Vec<String> = kinds
+        .iter()
+        .map(|kind| format!("{kind} has {} resource instances", texts.iter().filter(|own| *own == kind).count()))
+        .collect();
+    let remaining = format!("Some resources are remaining: {}", remaining.join(", "));
+    let held: Vec<&str> =
+        left.iter().map(|(_, finalizers)| finalizers.as_str()).filter(|text| !text.is_empty()).collect();
+    let finalizers = format!("Some content in the namespace has finalizers remaining: {}", held.join(", "));
+    let conditions = [
+        ("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered"),
+        ("NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions", "All legacy kube types successfully parsed"),
+        ("NamespaceDeletionContentFailure", false, "ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
+        ("NamespaceContentRemaining", true, "SomeResourcesRemain", &remaining),
+        ("NamespaceFinalizersRemaining", !held.is_empty(), "SomeFinalizersRemain", &finalizers),
+    ];
+    let old = live["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let conditions: Vec<Value> = conditions
+        .iter()
+        .map(|(name, found, reason, message)| {
+            let status = if *found { "True" } else { "False" };
+            let known = old.iter().find(|condition| condition["type"] == *name && condition["status"] == status);
+            let since = known.map_or(json!(time), |condition| condition["lastTransitionTime"].clone());
+            json!({"type": name, "status": status, "lastTransitionTime": since, "reason": reason, "message": message})
+        })
+        .collect();
+    object["status"]["conditions"] = Value::Array(conditions);
+    Change::Put(object)
+}

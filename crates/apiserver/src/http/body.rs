@@ -1,0 +1,192 @@
+//! Request bodies: read within limits, decoded by content type (spec/apiserver.md 4.4).
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use super::json::{self, Decoded};
+use super::status::ApiError;
+use crate::kinds::Kind;
+use crate::protobuf;
+
+/// Largest request body (spec/apiserver.md 18).
+pub(crate) const BODY_BYTES: usize = 3 * 1_024 * 1_024;
+
+const UNKNOWN_FORMAT: &str = "the body of the request was in an unknown format - accepted media types \
+                              include: application/json, application/yaml, \
+                              application/vnd.kubernetes.protobuf";
+
+/// Characters of a broken body that a message repeats.
+const QUOTED_BODY: usize = 512;
+
+/// Reads a whole body, at most [`BODY_BYTES`] of it.
+pub(crate) async fn read<B>(body: B) -> Result<Bytes, ApiError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut body = std::pin::pin!(body);
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            ApiError::bad_request(format!("the body could not be read: {}", error.into()))
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        if read.len() + data.len() > BODY_BYTES {
+            return Err(ApiError::too_large(format!("Request entity too large: limit is {BODY_BYTES}")));
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(read.freeze())
+}
+
+/// The media type of a `Content-Type` header without its parameters.
+pub(crate) fn media_type(header: Option<&str>) -> String {
+    let media = header.unwrap_or_default().split(';').next().unwrap_or_default();
+    media.trim().to_ascii_lowercase()
+}
+
+/// Decodes the body of a create or update of `kind`.
+pub(crate) fn decode_object(
+    media: &str,
+    body: &[u8],
+    api_version: &str,
+    kind: &str,
+    protobuf_allowed: bool,
+) -> Result<Decoded, ApiError> {
+    let broken = |detail: String| {
+        let shown = match String::from_utf8_lossy(body) {
+            text if text.is_empty() => "<empty>".to_owned(),
+            text => text.chars().take(QUOTED_BODY).collect(),
+        };
+        ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): couldn't get version/kind; json \
+             parse error: {detail} ({shown})"
+        ))
+    };
+    let mut decoded = match media {
+        "" | "application/json" => json::decode(body).map_err(|error| broken(text_of(&error, body)))?,
+        "application/yaml" => decode_yaml(body).map_err(broken)?,
+        "application/vnd.kubernetes.protobuf" if protobuf_allowed => Decoded {
+            value: protobuf::decode(body, (api_version, kind))
+                .map_err(|error| ApiError::bad_request(error.to_string()))?,
+            duplicates: Vec::new(),
+        },
+        _ => return Err(ApiError::new(415, "UnsupportedMediaType", UNKNOWN_FORMAT)),
+    };
+    if decoded.value.is_null() {
+        decoded.value = json!({});
+    }
+    if !decoded.value.is_object() {
+        return Err(broken("json: cannot unmarshal into Go value of type struct".to_owned()));
+    }
+    Ok(decoded)
+}
+
+fn text_of(error: &serde_json::Error, body: &[u8]) -> String {
+    if body.is_empty() || error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
+}
+
+/// Decodes YAML, which includes JSON: kubectl sends JSON under YAML's name.
+pub(crate) fn decode_yaml(body: &[u8]) -> Result<Decoded, String> {
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
+        && let Ok(decoded) = json::decode(body)
+    {
+        return Ok(decoded);
+    }
+    let value = serde_saphyr::from_slice::<Value>(body).map_err(|error| error.to_string())?;
+    Ok(Decoded { value, duplicates: Vec::new() })
+}
+
+/// Checks the body's type against the path's and fills in what is missing.
+pub(crate) fn check_type(object: &mut Value, kind: &Kind) -> Result<(), ApiError> {
+    let expected = kind.api_version();
+    let found_version = text(&object["apiVersion"]);
+    let found_kind = text(&object["kind"]);
+    let custom = kind.custom().is_some();
+    if custom && found_kind.is_empty() {
+        return Err(ApiError::bad_request(format!(
+            "the object provided is unrecognized (must be of type {}): Object 'Kind' is missing in '{object}'",
+            kind.kind
+        )));
+    }
+    if !found_version.is_empty() && found_version != expected || custom && found_version.is_empty() {
+        return Err(ApiError::bad_request(if custom {
+            format!(
+                "the API version in the data ({found_version}) does not match the expected API version \
+                 ({expected})"
+            )
+        } else {
+            format!(
+                "{0} in version {1:?} cannot be handled as a {0}: no kind {0:?} is registered for version \
+                 {found_version:?} in scheme",
+                kind.kind, kind.version
+            )
+        }));
+    }
+    if !found_kind.is_empty() && found_kind != kind.kind {
+        return Err(wrong_kind(object, kind, &found_kind));
+    }
+    // In front, where people look for them.
+    if let Some(map) = object.as_object_mut() {
+        map.shift_remove("kind");
+        map.shift_remove("apiVersion");
+        map.shift_insert(0, "apiVersion".to_owned(), json!(expected));
+        map.shift_insert(1, "kind".to_owned(), json!(kind.kind));
+    }
+    Ok(())
+}
+
+fn wrong_kind(object: &Value, kind: &Kind, found: &str) -> ApiError {
+    if kind.custom().is_some() {
+        let error = crate::schema::FieldError {
+            path: "kind".to_owned(),
+            reason: crate::schema::FieldReason::Invalid,
+            message: format!("Invalid value: {found:?}: must be {}", kind.kind),
+        };
+        return ApiError::invalid(&kind.group, found, &text(&object["metadata"]["name"]), &[error]);
+    }
+    ApiError::bad_request(format!(
+        "{found} in version {0:?} cannot be handled as a {1}: converting ({0}.{found}) to (core.{1}): unknown \
+         conversion",
+        kind.version, kind.kind
+    ))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_refused() {
+        let body = http_body_util::Full::new(Bytes::from(vec![b' '; BODY_BYTES + 1]));
+        assert_eq!(read(body).await.unwrap_err().code, 413);
+    }
+
+    #[test]
+    fn unknown_media_types_are_named() {
+        let error = decode_object("application/cbor", b"", "v1", "ConfigMap", true).unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (415, UNKNOWN_FORMAT));
+    }
+
+    #[test]
+    fn json_under_the_name_of_yaml_is_understood() {
+        let decoded = decode_yaml(br#"{"a": [1, "x"]}"#).unwrap();
+        assert_eq!(decoded.value, json!({"a": [1, "x"]}));
+        let decoded = decode_yaml(b"a:\n- 1\n- x\n").unwrap();
+        assert_eq!(decoded.value, json!({"a": [1, "x"]}));
+    }
+
+    #[test]
+    fn an_empty_body_is_a_clear_error() {
+        let error = decode_object("", b"", "v1", "ConfigMap", true).unwrap_err();
+        let text = "the object provided is unrecognized (must be of type ConfigMap): couldn't get \
+                    version/kind; json parse error: unexpected end of JSON input (<empty>)";
+        assert_eq!(error.message, text);
+    }
+}

@@ -1,0 +1,166 @@
+//! Answers on their way out: code, headers, body.
+
+use std::convert::Infallible;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WARNING};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body::Frame;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use serde_json::Value;
+
+use super::accept::{Encoding, Form};
+use super::status::ApiError;
+
+/// The body of an answer; a watch's body ends when the watch does.
+pub type ResponseBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// All warnings of one answer together (spec/apiserver.md 9.6).
+const WARNING_CHARACTERS: usize = 4_096;
+
+/// What one warning is cut to when all together are too long.
+const SHORT_WARNING: usize = 256;
+
+enum Content {
+    Full(Bytes),
+    Stream(BoxStream<'static, Bytes>),
+}
+
+/// An answer before it meets the transport.
+pub(crate) struct Reply {
+    code: u16,
+    content_type: String,
+    headers: HeaderMap,
+    content: Content,
+}
+
+impl Reply {
+    fn new(code: u16, content_type: &str, content: Content) -> Self {
+        Self { code, content_type: content_type.to_owned(), headers: HeaderMap::new(), content }
+    }
+
+    /// Bytes of a known type.
+    pub(crate) fn bytes(code: u16, content_type: &str, bytes: impl Into<Bytes>) -> Self {
+        Self::new(code, content_type, Content::Full(bytes.into()))
+    }
+
+    pub(crate) fn text(code: u16, text: impl Into<String>) -> Self {
+        Self::bytes(code, "text/plain; charset=utf-8", text.into())
+    }
+
+    /// A value in the form the client asked for.
+    pub(crate) fn value(code: u16, value: &Value, form: Form) -> Self {
+        match form.encoding {
+            Encoding::Json => Self::bytes(code, "application/json", encode_json(value, form.pretty)),
+            Encoding::Yaml => {
+                let yaml = serde_saphyr::to_string(value).unwrap_or_else(|_| value.to_string());
+                Self::bytes(code, "application/yaml", yaml)
+            }
+        }
+    }
+
+    /// Lines of a watch.
+    pub(crate) fn stream(lines: BoxStream<'static, Bytes>) -> Self {
+        Self::new(200, "application/json", Content::Stream(lines))
+    }
+
+    pub(crate) fn error(error: &ApiError, form: Form) -> Self {
+        let mut reply = if error.plain {
+            Self::text(error.code, error.message.clone())
+        } else {
+            Self::value(error.code, &error.status(), form)
+        };
+        if let Some(seconds) = error.retry_after {
+            reply.headers.insert(RETRY_AFTER, seconds.into());
+        }
+        reply
+    }
+
+    /// Adds or replaces a header; text that no header can carry is left out.
+    pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// The transport's answer.
+    pub(crate) fn into_response(self, audit_id: &str, warnings: &[String]) -> Response<ResponseBody> {
+        let body = match self.content {
+            Content::Full(bytes) => Full::new(bytes).boxed_unsync(),
+            Content::Stream(lines) => {
+                StreamBody::new(lines.map(|line| Ok(Frame::data(line)))).boxed_unsync()
+            }
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() =
+            StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        *headers = self.headers;
+        if !headers.contains_key(CACHE_CONTROL) {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        }
+        if let Ok(value) = HeaderValue::from_str(&self.content_type)
+            && !value.is_empty()
+        {
+            headers.insert(CONTENT_TYPE, value);
+        }
+        if let Ok(value) = HeaderValue::from_str(audit_id) {
+            headers.insert(HeaderName::from_static("audit-id"), value);
+        }
+        for warning in warning_headers(warnings) {
+            headers.append(WARNING, warning);
+        }
+        response
+    }
+}
+
+/// Compact with a newline, or indented without one (spec/apiserver.md 2.4).
+pub(crate) fn encode_json(value: &Value, pretty: bool) -> Bytes {
+    if pretty {
+        return serde_json::to_vec_pretty(value).expect("a JSON value encodes").into();
+    }
+    let mut bytes = serde_json::to_vec(value).expect("a JSON value encodes");
+    bytes.push(b'\n');
+    bytes.into()
+}
+
+fn warning_headers(warnings: &[String]) -> Vec<HeaderValue> {
+    let mut unique: Vec<String> = Vec::new();
+    for warning in warnings {
+        let clean: String = warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if !unique.contains(&clean) {
+            unique.push(clean);
+        }
+    }
+    let total: usize = unique.iter().map(|warning| warning.chars().count()).sum();
+    let limit = if total > WARNING_CHARACTERS { SHORT_WARNING } else { WARNING_CHARACTERS };
+    let headers = unique.iter().map(|warning| {
+        let text: String = warning.chars().take(limit).collect();
+        let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
+        HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes())
+    });
+    headers.filter_map(Result::ok).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_quoted_and_said_once() {
+        let twice = vec!["unknown field \"spec.a\"".to_owned(), "unknown field \"spec.a\"".to_owned()];
+        let headers = warning_headers(&twice);
+        assert_eq!(headers, ["299 - \"unknown field \\\"spec.a\\\"\""]);
+    }
+
+    #[test]
+    fn compact_json_ends_with_a_newline_and_indented_does_not() {
+        let value = serde_json::json!({"a": 1});
+        assert_eq!(&encode_json(&value, false)[..], b"{\"a\":1}\n");
+        assert_eq!(&encode_json(&value, true)[..], b"{\n  \"a\": 1\n}");
+    }
+}

@@ -1,0 +1,220 @@
+//! The single writer: checks, numbers, logs and publishes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::Shared;
+use super::log::{Log, Row};
+use super::record::{Change, ObjectName, Outcome, Record, ResourceId, Revision};
+use crate::clock::Clock;
+
+/// Bytes of one encoded object; upstream's store refuses more (spec/apiserver.md 18).
+const LARGEST_OBJECT: usize = 1_536 * 1_024;
+
+/// The state a writer has seen and builds on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expected {
+    /// No object of that name.
+    Absent,
+    /// The object at this revision.
+    At(Revision),
+}
+
+/// Another object that must still be as the writer has seen it.
+#[derive(Clone, Debug)]
+pub(crate) struct Guard {
+    pub(crate) resource: ResourceId,
+    pub(crate) name: ObjectName,
+    pub(crate) revision: Revision,
+}
+
+/// What to do with an object.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    /// Store this content; the writer fills in `metadata.resourceVersion`.
+    Put(Value),
+    /// Remove the object; watches are told the content it had.
+    Delete,
+}
+
+/// A change to be committed if nothing it relies on has moved.
+#[derive(Clone, Debug)]
+pub(crate) struct Write {
+    pub(crate) resource: ResourceId,
+    pub(crate) name: ObjectName,
+    pub(crate) expected: Expected,
+    pub(crate) guard: Option<Guard>,
+    pub(crate) action: Action,
+}
+
+/// Why a write was not committed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum WriteError {
+    /// The object is not at the expected state.
+    #[error("the object changed meanwhile")]
+    Moved,
+    /// The guard is not at the expected state.
+    #[error("an object this write relies on changed meanwhile")]
+    GuardMoved,
+    /// The encoded object is too large.
+    #[error("the object has {size} bytes, the limit is {LARGEST_OBJECT}")]
+    TooLarge {
+        /// Bytes of the encoded object.
+        size: usize,
+    },
+    /// The disk refused; nothing was committed.
+    #[error("the store cannot be written")]
+    Disk,
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+pub(super) struct Pending {
+    pub(super) write: Write,
+    pub(super) reply: oneshot::Sender<Result<Arc<Record>, WriteError>>,
+}
+
+/// A change that passed its checks and waits for the disk.
+struct Accepted {
+    change: Arc<Change>,
+    bytes: usize,
+    reply: oneshot::Sender<Result<Arc<Record>, WriteError>>,
+}
+
+type Overlay = BTreeMap<(ResourceId, ObjectName), Option<Arc<Record>>>;
+
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    log: Option<Log>,
+    clock: Arc<dyn Clock>,
+    revision: Revision,
+    unused: Vec<Revision>,
+}
+
+impl Committer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        log: Option<Log>,
+        clock: Arc<dyn Clock>,
+        revision: Revision,
+    ) -> Self {
+        Self { shared, log, clock, revision, unused: Vec::new() }
+    }
+
+    /// Commits what still holds of `batch` in one transaction and answers all.
+    pub(super) fn commit(&mut self, batch: Vec<Pending>) {
+        let mut overlay = Overlay::new();
+        let mut accepted = Vec::with_capacity(batch.len());
+        for Pending { write, reply } in batch {
+            match self.accept(&overlay, write) {
+                Ok((change, bytes)) => {
+                    let present = match &change.outcome {
+                        Outcome::Stored(record) => Some(record.clone()),
+                        Outcome::Deleted(_) => None,
+                    };
+                    overlay.insert((change.resource.clone(), change.name.clone()), present);
+                    accepted.push(Accepted { change, bytes, reply });
+                }
+                Err(error) => drop(reply.send(Err(error))),
+            }
+        }
+        if accepted.is_empty() {
+            return;
+        }
+        if let Err(error) = self.persist(&accepted) {
+            tracing::error!(%error, "the log cannot be written, {} writes are refused", accepted.len());
+            for write in accepted {
+                drop(write.reply.send(Err(WriteError::Disk)));
+            }
+            return;
+        }
+        self.publish(accepted);
+    }
+
+    /// Checks a write against the state it will meet and gives it a revision.
+    fn accept(&mut self, overlay: &Overlay, write: Write) -> Result<(Arc<Change>, usize), WriteError> {
+        if let Some(guard) = &write.guard {
+            let found = self.present(overlay, &guard.resource, &guard.name);
+            if found.map(|record| record.revision) != Some(guard.revision) {
+                return Err(WriteError::GuardMoved);
+            }
+        }
+        let previous = self.present(overlay, &write.resource, &write.name);
+        let expected = match write.expected {
+            Expected::Absent => None,
+            Expected::At(revision) => Some(revision),
+        };
+        if previous.as_ref().map(|record| record.revision) != expected {
+            return Err(WriteError::Moved);
+        }
+        let revision = self.revision + 1;
+        let stores = matches!(write.action, Action::Put(_));
+        let mut value = match (write.action, &previous) {
+            (Action::Put(value), _) => value,
+            (Action::Delete, Some(previous)) => previous.value.clone(),
+            (Action::Delete, None) => return Err(WriteError::Moved),
+        };
+        value["metadata"]["resourceVersion"] = Value::String(revision.to_string());
+        let json = serde_json::to_vec(&value).expect("a JSON value encodes");
+        let bytes = json.len();
+        if bytes > LARGEST_OBJECT {
+            return Err(WriteError::TooLarge { size: bytes });
+        }
+        self.revision = revision;
+        let record = Arc::new(Record::encoded(revision, value, json.into()));
+        let outcome = if stores { Outcome::Stored(record) } else { Outcome::Deleted(record) };
+        let change = Change { resource: write.resource, name: write.name, previous, outcome };
+        Ok((Arc::new(change), bytes))
+    }
+
+    fn present(&self, overlay: &Overlay, resource: &ResourceId, name: &ObjectName) -> Option<Arc<Record>> {
+        match overlay.get(&(resource.clone(), name.clone())) {
+            Some(present) => present.clone(),
+            None => self.shared.read(|state| state.get(resource, name)),
+        }
+    }
+
+    fn persist(&mut self, accepted: &[Accepted]) -> Result<(), rusqlite::Error> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let compacted = self.shared.read(|state| state.compacted);
+        let rows = accepted.iter().map(|write| Row::of(&write.change));
+        log.append(rows, &self.unused, compacted)?;
+        self.unused.clear();
+        Ok(())
+    }
+
+    fn publish(&mut self, accepted: Vec<Accepted>) {
+        let now = self.clock.monotonic();
+        let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut touched = BTreeMap::new();
+        for write in &accepted {
+            state.apply(write.change.clone(), now, write.bytes);
+            touched.insert(write.change.resource.clone(), write.change.revision());
+        }
+        let unused = state.trim(now);
+        if self.log.is_some() {
+            self.unused.extend(unused);
+        }
+        for (resource, revision) in touched {
+            state.collection(&resource).signal.send_replace(revision);
+        }
+        drop(state);
+        self.shared.revision.send_replace(self.revision);
+        for write in accepted {
+            drop(write.reply.send(Ok(write.change.record().clone())));
+        }
+    }
+
+    /// Marks the log as closed in good order.
+    pub(super) fn close(&mut self) {
+        if let Some(log) = &mut self.log
+            && let Err(error) = log.close(self.revision)
+        {
+            tracing::warn!(%error, "the log could not be marked as closed");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The state in memory: current objects and the window of recent changes.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::record::{Change, ObjectName, Outcome, Record, ResourceId, Revision};
+
+/// Changes that are kept however old they are (spec/apiserver.md 8.5).
+const KEEP_CHANGES: usize = 1_000;
+
+/// Changes that are kept while younger than this (spec/apiserver.md 8.5).
+const KEEP_AGE: Duration = Duration::from_secs(300);
+
+/// Changes that are kept at most: a burst must not grow memory without end.
+/// Upstream's watch window per kind ends at about the same number.
+const MOST_CHANGES: usize = 100_000;
+
+/// Encoded bytes of changes that are kept at most, for the same reason.
+const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+/// A revision that the history no longer covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Compacted {
+    /// The oldest revision a reader may start after.
+    pub(crate) oldest: Revision,
+}
+
+/// Objects in list order, as of one revision.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) revision: Revision,
+    pub(crate) items: Vec<(ObjectName, Arc<Record>)>,
+}
+
+/// Changes after some revision.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    pub(crate) changes: Vec<Arc<Change>>,
+    /// Everything up to here that matters to the reader is in `changes` or was before.
+    pub(crate) complete_to: Revision,
+}
+
+/// The objects of one resource.
+#[derive(Debug)]
+pub(super) struct Collection {
+    objects: BTreeMap<ObjectName, Arc<Record>>,
+    changes: VecDeque<Arc<Change>>,
+    pub(super) signal: watch::Sender<Revision>,
+}
+
+impl Default for Collection {
+    fn default() -> Self {
+        Self { objects: BTreeMap::new(), changes: VecDeque::new(), signal: watch::Sender::new(0) }
+    }
+}
+
+struct Remembered {
+    change: Arc<Change>,
+    at: Duration,
+    bytes: usize,
+}
+
+/// Everything a reader may ask for.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) revision: Revision,
+    pub(super) compacted: Revision,
+    collections: BTreeMap<ResourceId, Collection>,
+    history: VecDeque<Remembered>,
+    history_bytes: usize,
+}
+
+impl State {
+    /// An empty state whose history begins behind `compacted`.
+    pub(super) fn compacted_at(compacted: Revision) -> Self {
+        Self { compacted, ..Self::default() }
+    }
+
+    pub(super) fn get(&self, resource: &ResourceId, name: &ObjectName) -> Option<Arc<Record>> {
+        self.collections.get(resource)?.objects.get(name).cloned()
+    }
+
+    pub(super) fn resources(&self) -> Vec<ResourceId> {
+        let holds = self.collections.iter().filter(|(_, collection)| !collection.objects.is_empty());
+        holds.map(|(resource, _)| resource.clone()).collect()
+    }
+
+    pub(super) fn subscribe(&self, resource: &ResourceId) -> Option<watch::Receiver<Revision>> {
+        Some(self.collections.get(resource)?.signal.subscribe())
+    }
+
+    pub(super) fn collection(&mut self, resource: &ResourceId) -> &mut Collection {
+        self.collections.entry(resource.clone()).or_default()
+    }
+
+    pub(super) fn list(&self, resource: &ResourceId, namespace: Option<&str>) -> Snapshot {
+        let items = match (self.collections.get(resource), namespace) {
+            (None, _) => Vec::new(),
+            (Some(collection), None) => {
+                collection.objects.iter().map(|(name, record)| (name.clone(), record.clone())).collect()
+            }
+            (Some(collection), Some(namespace)) => collection
+                .objects
+                .range(ObjectName::new(namespace, "")..)
+                .take_while(|(name, _)| name.namespace == namespace)
+                .map(|(name, record)| (name.clone(), record.clone()))
+                .collect(),
+        };
+        Snapshot { revision: self.revision, items }
+    }
+
+    pub(super) fn list_at(
+        &self,
+        resource: &ResourceId,
+        namespace: Option<&str>,
+        revision: Revision,
+    ) -> Result<Snapshot, Compacted> {
+        if revision < self.compacted {
+            return Err(Compacted { oldest: self.compacted });
+        }
+        let mut items: BTreeMap<_, _> = self.list(resource, namespace).items.into_iter().collect();
+        let changes = self.collections.get(resource).map(|collection| &collection.changes);
+        let later = changes.into_iter().flatten().rev().take_while(|change| change.revision() > revision);
+        for change in later.filter(|change| namespace.is_none_or(|only| change.name.namespace == only)) {
+            match &change.previous {
+                Some(previous) => items.insert(change.name.clone(), previous.clone()),
+                None => items.remove(&change.name),
+            };
+        }
+        Ok(Snapshot { revision, items: items.into_iter().collect() })
+    }
+
+    pub(super) fn changes(
+        &self,
+        resource: &ResourceId,
+        after: Revision,
+        limit: usize,
+    ) -> Result<Changes, Compacted> {
+        self.covers(after)?;
+        let Some(collection) = self.collections.get(resource) else {
+            return Ok(Changes { changes: Vec::new(), complete_to: self.revision });
+        };
+        let start = collection.changes.partition_point(|change| change.revision() <= after);
+        let changes: Vec<_> = collection.changes.iter().skip(start).take(limit).cloned().collect();
+        Ok(self.complete(changes, limit))
+    }
+
+    pub(super) fn all_changes(&self, after: Revision, limit: usize) -> Result<Changes, Compacted> {
+        self.covers(after)?;
+        let start = self.history.partition_point(|kept| kept.change.revision() <= after);
+        let changes: Vec<_> =
+            self.history.iter().skip(start).take(limit).map(|kept| kept.change.clone()).collect();
+        Ok(self.complete(changes, limit))
+    }
+
+    fn covers(&self, after: Revision) -> Result<(), Compacted> {
+        if after < self.compacted { Err(Compacted { oldest: self.compacted }) } else { Ok(()) }
+    }
+
+    fn complete(&self, changes: Vec<Arc<Change>>, limit: usize) -> Changes {
+        let complete_to = match changes.last() {
+            Some(last) if changes.len() == limit => last.revision(),
+            _ => self.revision,
+        };
+        Changes { changes, complete_to }
+    }
+
+    /// Makes a committed change visible. `at` is the clock's monotonic time.
+    pub(super) fn apply(&mut self, change: Arc<Change>, at: Duration, bytes: usize) {
+        self.revision = change.revision();
+        let collection = self.collections.entry(change.resource.clone()).or_default();
+        match &change.outcome {
+            Outcome::Stored(record) => {
+                collection.objects.insert(change.name.clone(), record.clone());
+            }
+            Outcome::Deleted(_) => {
+                collection.objects.remove(&change.name);
+            }
+        }
+        collection.changes.push_back(change.clone());
+        self.history_bytes += bytes;
+        self.history.push_back(Remembered { change, at, bytes });
+    }
+
+    /// Puts an object in place that was written before the history began.
+    pub(super) fn restore(&mut self, resource: &ResourceId, name: ObjectName, record: Arc<Record>) {
+        self.revision = self.revision.max(record.revision);
+        self.collection(resource).objects.insert(name, record);
+    }
+
+    /// Drops what the history need not keep; returns the revisions of states
+    /// that nothing refers to any more.
+    pub(super) fn trim(&mut self, now: Duration) -> Vec<Revision> {
+        let mut unused = Vec::new();
+        while let Some(oldest) = self.history.front() {
+            let old = now.saturating_sub(oldest.at) > KEEP_AGE;
+            let count = self.history.len();
+            let crowded = count > MOST_CHANGES || self.history_bytes > MOST_BYTES;
+            if count <= KEEP_CHANGES || !(old || crowded) {
+                break;
+            }
+            let change = oldest.change.clone();
+            self.history_bytes -= oldest.bytes;
+            self.history.pop_front();
+            if let Some(collection) = self.collections.get_mut(&change.resource) {
+                collection.changes.pop_front();
+            }
+            self.compacted = change.revision();
+            unused.extend(change.previous.as_ref().map(|previous| previous.revision));
+            if matches!(change.outcome, Outcome::Deleted(_)) {
+                unused.push(change.revision());
+            }
+        }
+        unused
+    }
+}
