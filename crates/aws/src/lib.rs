@@ -15,7 +15,6 @@
 //! - repeat a write: a write of unknown outcome is for the caller to read
 //!   back ([`Meaning::UnknownOutcome`]).
 
-pub mod arn;
 mod clusters;
 mod eks_token;
 mod error;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::arn::{ListenerArn, LoadBalancerArn, RuleArn, TargetGroupArn};
 use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::types as sdk;
+use okra_domain::{ListenerArn, LoadBalancerArn, RuleArn, TargetGroupArn};
 
 use crate::{AwsError, Write};
 

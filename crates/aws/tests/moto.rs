@@ -7,12 +7,12 @@ mod support;
 use std::process::Stdio;
 
 use aws_sdk_elasticloadbalancingv2 as elb;
-use okra_aws::arn::{ListenerArn, TargetGroupArn};
 use okra_aws::{
     Action, AlwaysAllowed, ClusterStatus, Clusters, Condition, Forward, KeptAction, KeptTransforms,
     LoadBalancers, Meaning, NewRule, Region, Rule, RuleChange, RulePriority, Scope, Stickiness, Tags,
     WeightedTargetGroup, Write,
 };
+use okra_domain::{ListenerArn, TargetGroupArn};
 use support::sdk;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -130,7 +130,8 @@ async fn world(moto: &Moto) -> (ListenerArn, Vec<TargetGroupArn>) {
         .await
         .expect("a listener");
     let listener = listener.listeners()[0].listener_arn().expect("an ARN").to_owned();
-    (ListenerArn::new(listener), groups.into_iter().map(TargetGroupArn::new).collect())
+    let arn = |text: String| text.parse().expect("the ARN of a target group");
+    (listener.parse().expect("the ARN of a listener"), groups.into_iter().map(arn).collect())
 }
 
 fn forward(weights: &[(&TargetGroupArn, u32)]) -> Action {
@@ -261,7 +262,7 @@ async fn target_groups_and_their_health_are_read() {
     let found = port.target_groups(&groups).await.unwrap();
     assert_eq!(found[0].name, "blue");
     assert_eq!(found[0].load_balancers, [port.listener(&listener).await.unwrap().load_balancer]);
-    let unknown = TargetGroupArn::new(format!("{}0", groups[0]));
+    let unknown: TargetGroupArn = format!("{}0", groups[0]).parse().unwrap();
     assert_eq!(port.target_groups(&[unknown]).await.unwrap_err().meaning, Meaning::Absent);
 }
 

@@ -4,26 +4,28 @@ mod endpoint;
 mod support;
 
 use endpoint::{Endpoint, Reply};
-use okra_aws::arn::{ListenerArn, RuleArn, TargetGroupArn};
 use okra_aws::{
     Action, AlwaysAllowed, AwsError, Clusters, Condition, Forward, KeptAction, KeptTransforms, LoadBalancers,
     Meaning, MetricQuery, MetricSource, MetricWindow, Metrics, NewRule, Region, RuleChange, RulePriority,
     Scope, Stickiness, Tags, TargetState, WeightedTargetGroup, Write, WriteGate,
 };
+use okra_domain::{ListenerArn, RuleArn, TargetGroupArn};
 use support::sdk;
 
 const PREFIX: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012";
 
 fn listener() -> ListenerArn {
-    ListenerArn::new(format!("{PREFIX}:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2"))
+    format!("{PREFIX}:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2").parse().unwrap()
 }
 
 fn rule() -> RuleArn {
-    RuleArn::new(format!("{PREFIX}:listener-rule/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee"))
+    format!("{PREFIX}:listener-rule/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2/9683b2d02a6cabee")
+        .parse()
+        .unwrap()
 }
 
 fn group(name: &str) -> TargetGroupArn {
-    TargetGroupArn::new(format!("{PREFIX}:targetgroup/{name}/73e2d6bc24d8a067"))
+    format!("{PREFIX}:targetgroup/{name}/73e2d6bc24d8a067").parse().unwrap()
 }
 
 fn rules_xml(operation: &str, priorities: &[&str], next: Option<&str>) -> Reply {

@@ -1,5 +1,7 @@
 //! Small conversions shared by the adapters.
 
+use std::str::FromStr;
+
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 
@@ -10,6 +12,15 @@ use crate::error::Meaning;
 pub(super) fn incomplete(operation: &'static str, part: &str) -> AwsError {
     let message = format!("the answer lacks {part}");
     AwsError::new(Meaning::Unavailable, operation, "IncompleteAnswer", message)
+}
+
+/// An ARN of an answer.
+pub(super) fn arn<A: FromStr>(
+    operation: &'static str,
+    part: &str,
+    text: Option<String>,
+) -> Result<A, AwsError> {
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| incomplete(operation, part))
 }
 
 /// A moment of the SDK; one outside of jiff's range counts as absent.

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use aws_sdk_elasticloadbalancingv2::types as sdk;
 
 use super::call::Caller;
-use super::convert::{incomplete, port};
+use super::convert::{arn, incomplete, port};
 use super::pages;
 use super::rules::{Destination, actions_from, actions_to, conditions_to, rule_from};
-use crate::arn::{ListenerArn, LoadBalancerArn, RuleArn, TargetGroupArn};
 use crate::{
     AwsError, Listener, LoadBalancers, Meaning, NewRule, Region, Rule, RuleChange, Scope, Tags, TargetGroup,
     TargetHealth, TargetState, Write,
 };
+use okra_domain::{ListenerArn, RuleArn, TargetGroupArn};
 
 /// ARNs in one DescribeTags call (`spec/aws.md` 1.13); used for the other
 /// calls that take ARNs too, whose limit AWS does not write down.
@@ -262,14 +262,10 @@ fn tags_to(tags: &Tags) -> Vec<sdk::Tag> {
 }
 
 fn listener_from(listener: sdk::Listener) -> Result<Listener, AwsError> {
-    let arn = listener.listener_arn;
-    let arn = arn.ok_or_else(|| incomplete(DESCRIBE_LISTENERS, "the ARN of a listener"))?;
     let load_balancer = listener.load_balancer_arn;
-    let load_balancer =
-        load_balancer.ok_or_else(|| incomplete(DESCRIBE_LISTENERS, "the load balancer of a listener"))?;
     Ok(Listener {
-        arn: ListenerArn::new(arn),
-        load_balancer: LoadBalancerArn::new(load_balancer),
+        arn: arn(DESCRIBE_LISTENERS, "the ARN of a listener", listener.listener_arn)?,
+        load_balancer: arn(DESCRIBE_LISTENERS, "the load balancer of a listener", load_balancer)?,
         port: port(listener.port),
         protocol: listener.protocol.map(|protocol| protocol.as_str().to_owned()),
         default_actions: actions_from(DESCRIBE_LISTENERS, listener.default_actions.unwrap_or_default())?,
@@ -277,16 +273,16 @@ fn listener_from(listener: sdk::Listener) -> Result<Listener, AwsError> {
 }
 
 fn target_group_from(group: sdk::TargetGroup) -> Result<TargetGroup, AwsError> {
-    let arn = group.target_group_arn;
-    let arn = arn.ok_or_else(|| incomplete(DESCRIBE_TARGET_GROUPS, "the ARN of a target group"))?;
-    let load_balancers = group.load_balancer_arns.unwrap_or_default();
+    let load_balancers = group.load_balancer_arns.unwrap_or_default().into_iter();
     Ok(TargetGroup {
-        arn: TargetGroupArn::new(arn),
+        arn: arn(DESCRIBE_TARGET_GROUPS, "the ARN of a target group", group.target_group_arn)?,
         name: group.target_group_name.unwrap_or_default(),
         protocol: group.protocol.map(|protocol| protocol.as_str().to_owned()),
         port: port(group.port),
         target_type: group.target_type.map(|target_type| target_type.as_str().to_owned()),
-        load_balancers: load_balancers.into_iter().map(LoadBalancerArn::new).collect(),
+        load_balancers: load_balancers
+            .map(|text| arn(DESCRIBE_TARGET_GROUPS, "the ARN of a load balancer", Some(text)))
+            .collect::<Result<_, _>>()?,
     })
 }
 

@@ -2,8 +2,7 @@
 
 use aws_sdk_elasticloadbalancingv2::types as sdk;
 
-use super::convert::incomplete;
-use crate::arn::{RuleArn, TargetGroupArn};
+use super::convert::{arn, incomplete};
 use crate::error::{AwsError, Meaning};
 use crate::{
     Action, Condition, Forward, KeptAction, KeptCondition, KeptTransforms, Rule, RulePriority, Stickiness,
@@ -20,7 +19,6 @@ pub(super) enum Destination {
 
 /// A rule of an answer.
 pub(super) fn rule_from(operation: &'static str, rule: sdk::Rule) -> Result<Rule, AwsError> {
-    let arn = rule.rule_arn.ok_or_else(|| incomplete(operation, "the ARN of a rule"))?;
     let priority = match rule.priority.as_deref() {
         _ if rule.is_default == Some(true) => RulePriority::Default,
         Some("default") => RulePriority::Default,
@@ -31,7 +29,7 @@ pub(super) fn rule_from(operation: &'static str, rule: sdk::Rule) -> Result<Rule
         None => return Err(incomplete(operation, "the priority of a rule")),
     };
     Ok(Rule {
-        arn: RuleArn::new(arn),
+        arn: arn(operation, "the ARN of a rule", rule.rule_arn)?,
         priority,
         conditions: rule.conditions.unwrap_or_default().into_iter().map(condition_from).collect(),
         actions: actions_from(operation, rule.actions.unwrap_or_default())?,
@@ -60,9 +58,8 @@ fn action_from(operation: &'static str, action: sdk::Action) -> Result<Action, A
     let tuples = config.and_then(|config| config.target_groups).unwrap_or_default();
     let target_groups = if tuples.is_empty() {
         // The short form: one group, without a weight.
-        let arn = action.target_group_arn;
-        let arn = arn.ok_or_else(|| incomplete(operation, "the target groups of a forward"))?;
-        vec![WeightedTargetGroup { arn: TargetGroupArn::new(arn), weight: None }]
+        let arn = arn(operation, "the target groups of a forward", action.target_group_arn)?;
+        vec![WeightedTargetGroup { arn, weight: None }]
     } else {
         tuples.into_iter().map(|tuple| weighted_from(operation, tuple)).collect::<Result<_, _>>()?
     };
@@ -73,14 +70,13 @@ fn weighted_from(
     operation: &'static str,
     tuple: sdk::TargetGroupTuple,
 ) -> Result<WeightedTargetGroup, AwsError> {
-    let arn = tuple.target_group_arn;
-    let arn = arn.ok_or_else(|| incomplete(operation, "the ARN of a target group"))?;
+    let arn = arn(operation, "the ARN of a target group", tuple.target_group_arn)?;
     let weight = tuple
         .weight
         .map(u32::try_from)
         .transpose()
         .map_err(|_| incomplete(operation, "a weight that is not negative"))?;
-    Ok(WeightedTargetGroup { arn: TargetGroupArn::new(arn), weight })
+    Ok(WeightedTargetGroup { arn, weight })
 }
 
 fn stickiness_from(config: &sdk::TargetGroupStickinessConfig) -> Stickiness {

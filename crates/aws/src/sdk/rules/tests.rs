@@ -1,6 +1,7 @@
 use super::*;
 
 const OPERATION: &str = "elasticloadbalancing:DescribeRules";
+const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener-rule/app/web/50dc/f2f7/9683";
 
 fn arn(name: &str) -> String {
     format!("arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/{name}/0123456789abcdef")
@@ -8,9 +9,7 @@ fn arn(name: &str) -> String {
 
 fn rule(actions: Vec<sdk::Action>, conditions: Vec<sdk::RuleCondition>) -> sdk::Rule {
     sdk::Rule::builder()
-        .rule_arn(
-            "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener-rule/app/web/0123456789abcdef/0123456789abcdef/0123456789abcdef",
-        )
+        .rule_arn(RULE)
         .priority("10")
         .set_actions(Some(actions))
         .set_conditions(Some(conditions))
@@ -143,8 +142,8 @@ fn regular_expressions_beside_values_are_kept_whole() {
 
 #[test]
 fn the_default_rule_is_told_apart() {
-    let default = sdk::Rule::builder().rule_arn("arn").priority("default").is_default(true).build();
+    let default = sdk::Rule::builder().rule_arn(RULE).priority("default").is_default(true).build();
     assert_eq!(rule_from(OPERATION, default).unwrap().priority, RulePriority::Default);
-    let broken = sdk::Rule::builder().rule_arn("arn").priority("first").build();
+    let broken = sdk::Rule::builder().rule_arn(RULE).priority("first").build();
     assert_eq!(rule_from(OPERATION, broken).unwrap_err().code, "IncompleteAnswer");
 }
