@@ -311,7 +311,7 @@ fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
                 .for_each(|(index, value)| flatten(&child(&format!("member.{index}")), value, flat));
         }
         Value::Dictionary(entries) => {
-            return entries.iter().for_each(|(key, value)| drop(flat.insert(child(key), value.clone())));
+            return entries.iter().for_each(|(key, value)| flatten(&child(key), value, flat));
         }
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),

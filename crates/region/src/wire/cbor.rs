@@ -145,7 +145,7 @@ fn write(encoder: &mut Encoder<Vec<u8>>, value: &Value) -> Written {
         Value::Structure(members) => write_members(encoder, members),
         Value::Dictionary(entries) => {
             encoder.map(entries.len() as u64)?;
-            entries.iter().try_for_each(|(key, value)| encoder.str(key)?.str(value)?.ok())
+            entries.iter().try_for_each(|(key, value)| write(encoder.str(key)?, value))
         }
     }
 }

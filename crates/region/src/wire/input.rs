@@ -222,7 +222,6 @@ impl<'a> Input<'a> {
     pub(crate) fn dictionary(&self) -> Result<Option<BTreeMap<String, String>>, Fault> {
         let members = match self.value {
             None => return Ok(None),
-            Some(Value::Dictionary(entries)) => return Ok(Some(entries.clone())),
             Some(Value::Structure(members)) => members,
             Some(other) => return Err(self.wrong_type(other, "map")),
         };

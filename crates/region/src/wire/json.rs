@@ -53,10 +53,9 @@ fn write(value: &Value) -> serde_json::Value {
         Value::Time(value) => (value.as_millisecond() as f64 / 1000.0).into(),
         Value::List(values) => values.iter().map(write).collect(),
         Value::Structure(members) => write_members(members),
-        Value::Dictionary(entries) => entries
-            .iter()
-            .map(|(key, value)| (key.clone(), serde_json::Value::from(value.as_str())))
-            .collect(),
+        Value::Dictionary(entries) => {
+            entries.iter().map(|(key, value)| (key.clone(), write(value))).collect()
+        }
     }
 }
 

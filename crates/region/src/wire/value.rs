@@ -20,7 +20,7 @@ pub(crate) enum Value {
     /// A structure of the service's model.
     Structure(Members),
     /// A map whose keys the user chose; XML writes it as entries.
-    Dictionary(BTreeMap<String, String>),
+    Dictionary(BTreeMap<String, Value>),
 }
 
 /// The members of a structure, in the order of the model.
@@ -107,7 +107,7 @@ impl From<Members> for Value {
 
 impl From<&BTreeMap<String, String>> for Value {
     fn from(value: &BTreeMap<String, String>) -> Self {
-        Value::Dictionary(value.clone())
+        Value::Dictionary(value.iter().map(|(key, value)| (key.clone(), value.into())).collect())
     }
 }
 

@@ -65,7 +65,7 @@ fn write_value(out: &mut String, name: &str, value: &Value) {
             for (key, value) in entries {
                 nested(out, "entry", |out| {
                     write_text(out, "key", key);
-                    write_text(out, "value", value);
+                    write_value(out, "value", value);
                 });
             }
         }),

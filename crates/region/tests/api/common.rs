@@ -1,5 +1,4 @@
 //! A region for tests, clients for it, and backends to send requests to.
-#![allow(dead_code, reason = "every test file uses a part of it")]
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -18,8 +17,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Makes clusters that are only names, and remembers what was asked of it.
 #[derive(Debug, Default)]
-pub struct Clusters {
-    pub asked: Mutex<Vec<String>>,
+pub(crate) struct Clusters {
+    pub(crate) asked: Mutex<Vec<String>>,
 }
 
 impl Clusters {
@@ -59,19 +58,19 @@ impl ClusterProvisioner for Clusters {
 }
 
 /// A region in memory.
-pub async fn region() -> Region {
+pub(crate) async fn region() -> Region {
     Region::start(Options::new(Arc::new(Clusters::default()))).await.unwrap()
 }
 
 /// A region with a folder.
-pub async fn region_in(folder: &Path) -> Region {
+pub(crate) async fn region_in(folder: &Path) -> Region {
     let options =
         Options { data_dir: Some(folder.to_owned()), ..Options::new(Arc::new(Clusters::default())) };
     Region::start(options).await.unwrap()
 }
 
 /// SDK configuration with other keys.
-pub fn sdk_with(region: &Region, key: &str, secret: &str, token: Option<&str>) -> SdkConfig {
+pub(crate) fn sdk_with(region: &Region, key: &str, secret: &str, token: Option<&str>) -> SdkConfig {
     let credentials = Credentials::new(key, secret, token.map(str::to_owned), None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
@@ -83,12 +82,12 @@ pub fn sdk_with(region: &Region, key: &str, secret: &str, token: Option<&str>) -
 }
 
 /// SDK configuration for a region.
-pub fn sdk(region: &Region) -> SdkConfig {
+pub(crate) fn sdk(region: &Region) -> SdkConfig {
     sdk_with(region, DEFAULT_ACCESS_KEY_ID, DEFAULT_SECRET_ACCESS_KEY, None)
 }
 
 /// A backend that answers every request with its name, and health checks with 200.
-pub async fn backend(name: &'static str) -> SocketAddr {
+pub(crate) async fn backend(name: &'static str) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -111,7 +110,7 @@ pub async fn backend(name: &'static str) -> SocketAddr {
 }
 
 /// One plain HTTP request; status and body.
-pub async fn get(address: &str, path: &str, host: &str) -> (u16, String) {
+pub(crate) async fn get(address: &str, path: &str, host: &str) -> (u16, String) {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -124,7 +123,7 @@ pub async fn get(address: &str, path: &str, host: &str) -> (u16, String) {
 
 /// Waits until something holds, asking every few milliseconds, for at most ten
 /// seconds.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let waiting = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,15 +1,13 @@
 //! A whole world through the AWS SDK for Rust.
 
-mod common;
-
+use crate::common::{backend, get, region, sdk, until};
 use aws_sdk_elasticloadbalancingv2 as elbv2;
-use common::{backend, get, region, sdk, until};
 use elbv2::types::{
     Action, ActionTypeEnum, ForwardActionConfig, ProtocolEnum, RuleCondition, Tag, TargetDescription,
     TargetGroupStickinessConfig, TargetGroupTuple, TargetTypeEnum,
 };
 
-fn forward(groups: &[(&str, i32)]) -> Action {
+pub(crate) fn forward(groups: &[(&str, i32)]) -> Action {
     let tuple = |(arn, weight): &(&str, i32)| {
         TargetGroupTuple::builder().target_group_arn(*arn).weight(*weight).build()
     };
@@ -20,13 +18,13 @@ fn forward(groups: &[(&str, i32)]) -> Action {
     Action::builder().r#type(ActionTypeEnum::Forward).forward_config(config).order(1).build()
 }
 
-async fn load_balancer(client: &elbv2::Client) -> String {
+pub(crate) async fn load_balancer(client: &elbv2::Client) -> String {
     let created = client.create_load_balancer().name("web").subnets("subnet-1a").subnets("subnet-1b");
     let created = created.send().await.unwrap();
     created.load_balancers()[0].load_balancer_arn().unwrap().to_owned()
 }
 
-async fn target_group(client: &elbv2::Client, name: &str) -> String {
+pub(crate) async fn target_group(client: &elbv2::Client, name: &str) -> String {
     let created = client
         .create_target_group()
         .name(name)
@@ -42,7 +40,7 @@ async fn target_group(client: &elbv2::Client, name: &str) -> String {
     created.target_groups()[0].target_group_arn().unwrap().to_owned()
 }
 
-async fn state(client: &elbv2::Client, group: &str) -> Vec<String> {
+pub(crate) async fn state(client: &elbv2::Client, group: &str) -> Vec<String> {
     let health = client.describe_target_health().target_group_arn(group).send().await.unwrap();
     let state = |described: &elbv2::types::TargetHealthDescription| {
         described.target_health().unwrap().state().unwrap().as_str().to_owned()
