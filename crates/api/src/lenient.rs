@@ -30,6 +30,8 @@ pub struct Malformed {
     pub metadata: ObjectMeta,
     /// What does not fit.
     pub error: DecodeError,
+    /// The object as it came.
+    pub object: Value,
 }
 
 /// What does not fit.
@@ -93,9 +95,14 @@ pub fn decode<K: DeserializeOwned>(object: Value) -> Result<K, DecodeError> {
 /// When a field does not fit; names it.
 pub fn decode_dynamic<K: DeserializeOwned>(object: DynamicObject) -> Result<K, Malformed> {
     let metadata = object.metadata.clone();
-    let value = serde_json::to_value(object)
-        .map_err(|error| DecodeError { path: ".".to_owned(), message: error.to_string() });
-    value.and_then(decode).map_err(|error| Malformed { metadata, error })
+    let object = match serde_json::to_value(object) {
+        Ok(object) => object,
+        Err(error) => {
+            let error = DecodeError { path: ".".to_owned(), message: error.to_string() };
+            return Err(Malformed { metadata, error, object: Value::Null });
+        }
+    };
+    decode(object.clone()).map_err(|error| Malformed { metadata, error, object })
 }
 
 fn prepared(mut object: Value) -> Value {
@@ -136,10 +143,12 @@ fn drop_nulls(value: &mut Value) {
 impl<K: DeserializeOwned> Lenient<K> {
     /// Decodes an object of any shape.
     pub fn from_value(object: Value) -> Self {
-        let metadata = object.get("metadata").cloned().unwrap_or_default();
-        match decode(object) {
+        match decode(object.clone()) {
             Ok(object) => Self::Valid(Box::new(object)),
-            Err(error) => Self::Malformed(Box::new(Malformed { metadata: metadata_of(metadata), error })),
+            Err(error) => {
+                let metadata = metadata_of(object.get("metadata").cloned().unwrap_or_default());
+                Self::Malformed(Box::new(Malformed { metadata, error, object }))
+            }
         }
     }
 }

@@ -27,8 +27,11 @@ pub mod load_balancer;
 pub mod manifests;
 pub mod names;
 pub mod nlb_config;
+pub mod observe;
+pub mod offline;
 pub mod pause;
 pub mod version_blocklist;
+pub mod write;
 
 pub use alb_config::AWSApplicationLoadBalancerConfig;
 pub use analysis::{AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate, Experiment};

@@ -3,6 +3,7 @@
 //! merging templates and resolving arguments.
 
 mod arguments;
+mod built_in;
 mod checks;
 mod experiment;
 mod field_path;
@@ -12,6 +13,7 @@ mod run;
 mod template;
 
 pub use arguments::{ArgumentError, ResolvedArguments, resolve_arguments};
+pub use built_in::{RunFacts, SideFacts, built_in_arguments, target_group_of};
 pub use checks::{CheckError, CheckScope, check_metrics, validate_checks};
 pub use experiment::{
     Experiment, ExperimentAnalysisRunStatus, ExperimentAnalysisTemplate, ExperimentSpec, ExperimentStatus,

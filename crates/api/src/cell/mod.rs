@@ -10,7 +10,7 @@ mod strategy;
 pub use command::{COMMAND_BYTES_MAX, Command, CommandError, CommandOutcome};
 pub use entry::{ALB_CONFIG_KIND, EntryError, EntryPoint, NLB_CONFIG_KIND};
 pub use ingress::{AlbIngress, Ingress, NlbIngress, TYPE_ALB, TYPE_NLB, TargetGroupSelector};
-pub use status::{AnalysisSummary, CellStatus, CellWeight, HistoryEntry};
+pub use status::{AnalysisSummary, CellRollout, CellStatus, CellWeight, HistoryEntry, PassedStep};
 pub use steps::{
     AnalysisArgument, AnalysisArgumentSource, AnalysisBlock, AnalysisCheck, BackgroundAnalysis, CanaryStep,
     ExperimentAnalysis, ExperimentStep, ExperimentTemplate, FieldReference, PauseStep, SetCanaryScale,
@@ -18,7 +18,7 @@ pub use steps::{
 };
 pub use strategy::{
     BlueGreenStep, BlueGreenStrategy, CanaryStrategy, FlowGate, JobGate, Promote, Ramp, ReadinessGates,
-    RetirementGates, UpdateStrategy, WorkloadReference,
+    RetirementGates, TYPE_BLUE_GREEN, TYPE_CANARY, UpdateStrategy, WorkloadReference,
 };
 
 use kube::CustomResource;

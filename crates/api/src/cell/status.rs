@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::command::CommandOutcome;
-use crate::common::{ClusterNames, Condition};
+use crate::common::{ClusterNames, Condition, is_default};
 
 /// What a Cell says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,9 @@ pub struct CellStatus {
     /// Hash of the steps that the rollout began with; opaque.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub steps_hash: Option<String>,
+    /// What is remembered of the running rollout; absent at rest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<CellRollout>,
     /// Sum of the weights of the canary entries.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary_weight: Option<i64>,
@@ -64,6 +67,63 @@ pub struct CellStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// What is remembered of a running rollout.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CellRollout {
+    /// The version that is being rolled out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The version that served before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// When it began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// `Rollout`, `Rollback` or `FailOver`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Since when it waits for the load balancer, for health or for a slot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<Timestamp>,
+    /// Since when all readiness gates hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthy_since: Option<Timestamp>,
+    /// Since when it is held for a human.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_since: Option<Timestamp>,
+    /// Seconds that it was held for a human before that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused_seconds: Option<i64>,
+    /// The step whose raise a human has approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approved_step: Option<i64>,
+    /// `Continue` was said to an inconclusive background analysis.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background_passed: Option<bool>,
+    /// `PromoteFull` was said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promoted_fully: Option<bool>,
+    /// Steps whose wait a human ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed: Vec<PassedStep>,
+}
+
+/// A step whose wait a human ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PassedStep {
+    /// Index of the step.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub step: i64,
+    /// With which word.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub verb: String,
+    /// Who.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// One entry of the load balancer config.

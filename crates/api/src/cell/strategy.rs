@@ -54,6 +54,22 @@ pub struct UpdateStrategy {
     pub progress_deadline_action: Option<String>,
 }
 
+impl UpdateStrategy {
+    /// Whether the blue/green block counts: because the type says so, or
+    /// because no type is given and it is the only block.
+    pub fn is_blue_green(&self) -> bool {
+        match self.type_.as_deref() {
+            None | Some("") => self.canary.is_none() && self.blue_green.is_some(),
+            Some(other) => other == TYPE_BLUE_GREEN,
+        }
+    }
+}
+
+/// `updateStrategy.type`: step by step.
+pub const TYPE_CANARY: &str = "Canary";
+/// `updateStrategy.type`: one switch.
+pub const TYPE_BLUE_GREEN: &str = "BlueGreen";
+
 /// Step by step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
