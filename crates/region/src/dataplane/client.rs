@@ -141,8 +141,15 @@ pub(super) async fn serve(plane: Arc<Plane>, stream: TcpStream, peer: SocketAddr
     // An error means that the peer has gone already; reading will find out.
     let _ = stream.set_nodelay(true);
     let client = Arc::new(Client::new(peer, listener, Arc::clone(&plane.clock)));
-    let Some(_registration) = plane.clients.register(&client) else { return };
+    let Some(_registration) = plane.clients.register(&client) else {
+        plane.count(listener, Counter::RejectedConnections);
+        return;
+    };
     plane.count(listener, Counter::NewConnections);
+    if !plane.serves(listener) {
+        // It ended between accepting and registering, so nobody will say so.
+        client.close();
+    }
     let service = service_fn({
         let (plane, client) = (Arc::clone(&plane), Arc::clone(&client));
         move |request| exchange::serve(Arc::clone(&plane), Arc::clone(&client), request)

@@ -163,6 +163,7 @@ impl Control {
         let mut state = self.lock();
         let changed = state.groups.get_mut(&ticket.group).is_some_and(|group| group.observe(ticket, outcome));
         if changed {
+            tracing::debug!(group = ticket.group, target = %ticket.target.address(), ?outcome, "health changed");
             self.publish(state);
         }
     }

@@ -59,6 +59,11 @@ impl Plane {
         routing.listeners.get(&listener).map_or(DEFAULT_IDLE_TIMEOUT, |route| route.idle_timeout)
     }
 
+    /// Whether connections of a listener may take requests.
+    pub(super) fn serves(&self, listener: SocketAddr) -> bool {
+        !self.closing.is_cancelled() && self.routing.load().listeners.contains_key(&listener)
+    }
+
     /// Counts one for the load balancer behind a listener.
     pub(super) fn count(&self, listener: SocketAddr, counter: Counter) {
         if let Some(route) = self.routing.load().listeners.get(&listener) {

@@ -25,8 +25,7 @@ pub const MINUTES_KEPT: usize = 3 * 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(usize)]
 pub enum Counter {
-    /// `RequestCount`: requests for which a target was chosen or, for a load
-    /// balancer, that it answered itself.
+    /// `RequestCount`: requests for which a target was chosen.
     Requests,
     /// `HTTPCode_Target_2XX_Count`
     Target2xx,
@@ -57,6 +56,8 @@ pub enum Counter {
     UnhealthyRouting,
     /// `NewConnectionCount`: from clients, and to targets.
     NewConnections,
+    /// `RejectedConnectionCount`: from clients, over the limit.
+    RejectedConnections,
     /// `NonStickyRequestCount`: stickiness is on, yet a new choice was made.
     NonSticky,
 }
@@ -79,6 +80,7 @@ impl Counter {
         Self::ConnectionErrors,
         Self::UnhealthyRouting,
         Self::NewConnections,
+        Self::RejectedConnections,
         Self::NonSticky,
     ];
 
@@ -94,7 +96,7 @@ impl Counter {
     }
 }
 
-const COUNTERS: usize = 16;
+const COUNTERS: usize = 17;
 
 /// How many targets were healthy, or unhealthy: one sample a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

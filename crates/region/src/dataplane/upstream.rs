@@ -36,9 +36,9 @@ const IDLE_PER_SHARD: usize = 64;
 const IDLE_TIME: Duration = Duration::from_secs(60);
 /// How long a target may take to accept (an Application Load Balancer: 10 s).
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Largest head of an answer, in bytes: over it, 502. AWS takes 32 KB; hyper
-/// bounds its whole buffer, which holds part of the body too.
-const RESPONSE_BUFFER: usize = 64 * 1024;
+/// Largest head of an answer, in bytes (an Application Load Balancer: 32 K);
+/// over it, 502.
+const MAX_ANSWER_HEAD: usize = 32 * 1024;
 
 /// A connection to a target, held by one request or by the pool.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Connection {
             let stream = TcpStream::connect(address).await?;
             stream.set_nodelay(true)?;
             let mut builder = http1::Builder::new();
-            let handshake = builder.max_buf_size(RESPONSE_BUFFER).handshake(TokioIo::new(stream));
+            let handshake = builder.max_header_size(MAX_ANSWER_HEAD).handshake(TokioIo::new(stream));
             let (sender, driver) = handshake.await.map_err(io::Error::other)?;
             Ok((sender, driver))
         };
@@ -143,10 +143,14 @@ impl Driver {
     }
 }
 
+/// Idle connections, the last used one last; boxed, since a connection is large
+/// and goes in and out for every request.
+type Idle = Vec<Box<Connection>>;
+
 /// Idle connections to one target.
 #[derive(Debug)]
 pub(super) struct Pool {
-    shards: [Mutex<Vec<Box<Connection>>>; SHARDS],
+    shards: [Mutex<Idle>; SHARDS],
     /// Set when the target leaves: nothing is taken or kept any more.
     closed: AtomicBool,
 }
@@ -213,7 +217,7 @@ impl Pool {
     }
 }
 
-fn lock(shard: &Mutex<Vec<Box<Connection>>>) -> MutexGuard<'_, Vec<Box<Connection>>> {
+fn lock(shard: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -81,7 +81,8 @@ impl Backend {
         backend.at(address)
     }
 
-    fn at(mut self, address: SocketAddr) -> Self {
+    /// The same backend, said to be elsewhere.
+    pub(super) fn at(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }

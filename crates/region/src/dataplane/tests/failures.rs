@@ -70,6 +70,52 @@ async fn a_refused_connection_is_tried_once_elsewhere() {
     assert_eq!(world.count("blue", Counter::ConnectionErrors), 7);
 }
 
+/// Answers the first request of each connection and closes on the second
+/// without a byte, as a server does whose idle timeout ends just then.
+async fn close_on_second(listener: tokio::net::TcpListener) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move {
+            let mut heard = [0; 4096];
+            assert_ne!(stream.read(&mut heard).await.unwrap(), 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            let _ = stream.read(&mut heard).await;
+        });
+    }
+}
+
+#[tokio::test]
+async fn only_what_does_no_harm_twice_is_sent_again_when_a_kept_connection_ends() {
+    let healthy = Backend::start("healthy").await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let raw = Backend::start("raw").await.at(listener.local_addr().unwrap());
+    let serving = tokio::spawn(close_on_second(listener));
+    let world = world_with_raw(&raw, &healthy).await;
+    let mut client = world.client().await;
+    let mut send = async |method: &str, body: &'static str| {
+        let request = Request::builder().method(method).uri("/").header("host", "a");
+        client.send(request.body(Full::from(body)).unwrap()).await.unwrap().status.as_u16()
+    };
+    assert_eq!(send("GET", "").await, 200);
+    assert_eq!(send("GET", "").await, 200, "sent again on a connection of its own");
+    assert_eq!(send("POST", "").await, 502, "the target may have acted on it");
+    assert_eq!(send("GET", "").await, 200);
+    assert_eq!(send("PUT", "body").await, 502, "its body is gone");
+    assert_eq!(world.count("lb", Counter::Requests), 5, "a request counts once");
+    assert_eq!(world.count("lb", Counter::Target2xx), 3);
+    serving.abort();
+}
+
+#[tokio::test]
+async fn an_answer_with_too_large_a_head_is_a_502() {
+    let healthy = Backend::start("healthy").await;
+    let head = format!("HTTP/1.1 200 OK\r\nx: {}\r\ncontent-length: 0\r\n\r\n", "y".repeat(100_000));
+    let raw = Backend::saying(head.leak().as_bytes()).await;
+    let world = world_with_raw(&raw, &healthy).await;
+    assert_eq!(world.get("/").await.status, 502);
+}
+
 #[tokio::test]
 async fn a_silent_target_is_a_504_after_the_idle_timeout() {
     let blue = Backend::start("blue").await;

@@ -8,7 +8,7 @@ mod traffic;
 
 use std::net::SocketAddr;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,7 +19,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::*;
 use crate::clock::SeededChance;
@@ -28,21 +28,30 @@ use backend::Backend;
 /// No wait of a test is longer; it ends a test that would hang.
 const BOUND: Duration = Duration::from_secs(30);
 
-/// A clock that stands still until it is moved.
-#[derive(Debug)]
+/// A clock that stands still until it is moved. Moving it wakes those alone
+/// whose time has come, so no test passes because of a chance wake-up.
+#[derive(Debug, Default)]
 pub(super) struct ManualClock {
-    passed: watch::Sender<Duration>,
+    state: Mutex<ManualTime>,
+}
+
+#[derive(Debug, Default)]
+struct ManualTime {
+    passed: Duration,
+    sleepers: Vec<(Duration, oneshot::Sender<()>)>,
 }
 
 impl ManualClock {
     const START: i64 = 1_800_000_000;
 
-    fn new() -> Arc<Self> {
-        Arc::new(Self { passed: watch::Sender::new(Duration::ZERO) })
-    }
-
     fn advance(&self, by: Duration) {
-        self.passed.send_modify(|passed| *passed += by);
+        let mut state = self.state.lock().unwrap();
+        state.passed += by;
+        let now = state.passed;
+        for (_, sleeper) in state.sleepers.extract_if(.., |(until, _)| *until <= now) {
+            // Whoever slept may have been dropped.
+            let _ = sleeper.send(());
+        }
     }
 }
 
@@ -53,13 +62,20 @@ impl Clock for ManualClock {
     }
 
     fn monotonic(&self) -> Duration {
-        *self.passed.borrow()
+        self.state.lock().unwrap().passed
     }
 
     async fn sleep(&self, duration: Duration) {
-        let until = self.monotonic() + duration;
-        let mut passed = self.passed.subscribe();
-        passed.wait_for(|passed| *passed >= until).await.unwrap();
+        let (sleeper, woken) = oneshot::channel();
+        {
+            let mut state = self.state.lock().unwrap();
+            let until = state.passed + duration;
+            if duration.is_zero() {
+                return;
+            }
+            state.sleepers.push((until, sleeper));
+        }
+        woken.await.unwrap();
     }
 }
 
@@ -80,7 +96,7 @@ impl Deref for World {
 
 impl World {
     fn new() -> Self {
-        let clock = ManualClock::new();
+        let clock = Arc::new(ManualClock::default());
         let plane = DataPlane::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SeededChance::new(7)));
         let (socket, address) = bind(&[]).unwrap();
         plane.adopt(socket).unwrap();
