@@ -47,8 +47,11 @@ impl Region {
         take_ports(&mut state, &world)?;
         state.api_port = Some(address.port());
         let served = elbv2::topology(&state.elb);
-        let replaced = world.change(|current| Ok(*current = state)).await;
-        replaced.map_err(|fault| StartError::Store { message: fault.message })?;
+        let restored = |current: &mut State| {
+            *current = state;
+            Ok(())
+        };
+        world.change(restored).await.map_err(|fault| StartError::Store { message: fault.message })?;
         // Also when nothing changed: the data plane is new.
         for error in world.dataplane.apply(served) {
             tracing::error!(listener = error.listener, cause = %error.source, "listener does not listen");

@@ -25,9 +25,10 @@ const LARGEST_BODY: usize = 2 * 1024 * 1024;
 /// connection pools need a few dozen.
 const MOST_CONNECTIONS: usize = 512;
 
-/// How long a client may take to send the head of a request. Idle
-/// connections of a pool end with it as well, which every client survives.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+/// How long a client may take to send the head of a request. Idle connections
+/// end with it as well: longer than the pools of the SDKs keep theirs (90 s),
+/// so that a connection is never closed under a request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Pause after a failed accept, as when file descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

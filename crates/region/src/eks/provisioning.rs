@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::model::{Cluster, Endpoint, Status, UpdateStatus};
 use crate::provision::{ClusterEndpoint, ClusterRequest, ProvisionError};
+use crate::state::State;
 use crate::wire::Fault;
 use crate::world::World;
 
@@ -56,7 +57,13 @@ async fn settle_one(world: &World, cluster: Cluster) -> Result<(), Fault> {
                 .await
         }
         Status::Deleting => match provisioner.delete(&cluster.name).await {
-            Ok(()) => world.change(|state| Ok(drop(state.eks.clusters.remove(&cluster.name)))).await,
+            Ok(()) => {
+                let forget = |state: &mut State| {
+                    state.eks.clusters.remove(&cluster.name);
+                    Ok(())
+                };
+                world.change(forget).await
+            }
             Err(error) => {
                 let failed = |found: &mut Cluster| {
                     found.status = Status::Failed;

@@ -10,7 +10,7 @@ use super::quota;
 use super::targets::check_targets_of;
 use crate::wire::{Fault, Input, Members, Value};
 
-const HEAVIEST: i64 = 999;
+const HEAVIEST: u32 = 999;
 /// Seven days.
 const LONGEST_STICKINESS: u32 = 604_800;
 const LONGEST_BODY: usize = 1024;
@@ -264,35 +264,9 @@ impl Action {
 }
 
 fn read_forward(input: &Input<'_>) -> Result<Forward, Fault> {
-    let short = input.member("TargetGroupArn").text()?;
     let config = input.member("ForwardConfig");
-    let mut groups = Vec::new();
-    let given = config.member("TargetGroups").list()?.unwrap_or_default();
-    if given.len() > quota::TARGET_GROUPS_PER_ACTION {
-        return Err(Fault::new(
-            "TooManyTargetGroups",
-            format!(
-                "A forward action can have up to {} target groups, {} were given",
-                quota::TARGET_GROUPS_PER_ACTION,
-                given.len()
-            ),
-        ));
-    }
-    for group in &given {
-        let arn_input = group.member("TargetGroupArn");
-        let weight = group.member("Weight").integer()?;
-        // One group alone gets everything whatever its weight.
-        let weight = weight.or((given.len() == 1).then_some(1));
-        let weight = weight.filter(|weight| (0..=HEAVIEST).contains(weight)).ok_or_else(|| {
-            let found = weight.map_or("no weight".into(), |weight| format!("weight {weight}"));
-            Fault::validation(format!(
-                "The weight for each target group must be between 0 and {HEAVIEST}, inclusive; '{}' has {found}",
-                arn_input.text().ok().flatten().unwrap_or_default()
-            ))
-        })?;
-        groups.push(WeightedGroup { arn: arn_input.required_text()?, weight: weight as u32 });
-    }
-    match short {
+    let mut groups = read_groups(&config)?;
+    match input.member("TargetGroupArn").text()? {
         Some(arn) if groups.is_empty() => groups.push(WeightedGroup { arn, weight: 1 }),
         Some(arn) if groups.len() != 1 || groups[0].arn != arn => {
             return Err(invalid_action(
@@ -316,6 +290,35 @@ fn read_forward(input: &Input<'_>) -> Result<Forward, Fault> {
         )));
     }
     Ok(Forward { groups, stickiness_enabled: enabled, stickiness_seconds: seconds })
+}
+
+fn read_groups(config: &Input<'_>) -> Result<Vec<WeightedGroup>, Fault> {
+    let given = config.member("TargetGroups").list()?.unwrap_or_default();
+    if given.len() > quota::TARGET_GROUPS_PER_ACTION {
+        return Err(Fault::new(
+            "TooManyTargetGroups",
+            format!(
+                "A forward action can have up to {} target groups, {} were given",
+                quota::TARGET_GROUPS_PER_ACTION,
+                given.len()
+            ),
+        ));
+    }
+    let group = |group: &Input<'_>| {
+        let arn = group.member("TargetGroupArn").required_text()?;
+        // One group alone gets everything whatever its weight.
+        let weight = group.member("Weight").integer()?.or((given.len() == 1).then_some(1));
+        match weight.map(u32::try_from) {
+            Some(Ok(weight)) if weight <= HEAVIEST => Ok(WeightedGroup { arn, weight }),
+            _ => {
+                let found = weight.map_or("no weight".into(), |weight| format!("weight {weight}"));
+                Err(Fault::validation(format!(
+                    "The weight for each target group must be between 0 and {HEAVIEST}, inclusive; '{arn}' has {found}"
+                )))
+            }
+        }
+    };
+    given.iter().map(group).collect()
 }
 
 impl Forward {

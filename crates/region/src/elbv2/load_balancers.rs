@@ -124,7 +124,7 @@ fn read_settings(input: &Input<'_>) -> Result<LoadBalancerSettings, Fault> {
     let address_type = input.member("IpAddressType");
     let address_type = address_type.choice(&["ipv4", "dualstack", "dualstack-without-public-ipv4"])?;
     let security_groups: BTreeSet<String> = input.member("SecurityGroups").texts()?.into_iter().collect();
-    for id in security_groups.iter().filter(|id| !is_id(id, "sg-")) {
+    if let Some(id) = security_groups.iter().find(|id| !is_id(id, "sg-")) {
         return Err(Fault::new("InvalidSecurityGroup", format!("The security group ID '{id}' is not valid")));
     }
     Ok(LoadBalancerSettings {

@@ -13,8 +13,7 @@ pub(crate) fn response_document(
     request_id: &str,
 ) -> String {
     let mut out = String::with_capacity(1024);
-    out.push_str("<");
-    out.push_str(&format!("{action}Response xmlns=\"{namespace}\">"));
+    out.push_str(&format!("<{action}Response xmlns=\"{namespace}\">"));
     if let Some(members) = result {
         out.push_str(&format!("<{action}Result>"));
         write_members(&mut out, members);

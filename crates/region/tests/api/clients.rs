@@ -2,11 +2,15 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use okra_region::{DEFAULT_ACCESS_KEY_ID, DEFAULT_SECRET_ACCESS_KEY, Region, TokenError};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use okra_region::{DEFAULT_ACCESS_KEY_ID, DEFAULT_SECRET_ACCESS_KEY, Options, Region, TokenError};
 use tokio::process::Command;
 
-use crate::common::{backend, region};
+use crate::common::{Clusters, ShiftedClock, backend, get_with, region};
 
 /// A client's process with everything it needs to find the region, and
 /// nothing of the machine's own configuration.
@@ -15,7 +19,9 @@ fn client(variable: &str, default: &str, region: &Region) -> Command {
     let mut command = Command::new(program);
     command
         .env("AWS_ENDPOINT_URL", region.endpoint())
+        // boto3 and older `aws` commands read the second name only.
         .env("AWS_REGION", "us-east-1")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
         .env("AWS_ACCESS_KEY_ID", DEFAULT_ACCESS_KEY_ID)
         .env("AWS_SECRET_ACCESS_KEY", DEFAULT_SECRET_ACCESS_KEY)
         .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -24,7 +30,7 @@ fn client(variable: &str, default: &str, region: &Region) -> Command {
         .env("AWS_MAX_ATTEMPTS", "1")
         .env("AWS_PAGER", "")
         .kill_on_drop(true);
-    for unset in ["AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"] {
+    for unset in ["AWS_PROFILE", "AWS_SESSION_TOKEN"] {
         command.env_remove(unset);
     }
     command
@@ -112,7 +118,9 @@ async fn the_aws_command_moves_weights() {
 
 #[tokio::test]
 async fn a_token_of_the_aws_command_opens_its_cluster_alone() {
-    let region = region().await;
+    let clock = Arc::new(ShiftedClock::default());
+    let options = Options { clock: clock.clone(), ..Options::new(Arc::new(Clusters::default())) };
+    let region = Region::start(options).await.unwrap();
     for name in ["web-1", "web-2"] {
         let line = format!(
             "eks create-cluster --name {name} --role-arn arn:aws:iam::123456789012:role/eks \
@@ -132,6 +140,28 @@ async fn a_token_of_the_aws_command_opens_its_cluster_alone() {
     );
     assert!(matches!(region.authenticate("none", token), Err(TokenError::UnknownCluster { .. })));
     assert!(matches!(region.authenticate("web-1", "k8s-aws-v1.abc"), Err(TokenError::Malformed { .. })));
+
+    // What a verifier does: ask STS the question that the token holds.
+    let url = URL_SAFE_NO_PAD.decode(token.trim_start_matches("k8s-aws-v1.")).unwrap();
+    let url = String::from_utf8(url).unwrap();
+    let address = region.endpoint().replace("http://", "");
+    let path = url.strip_prefix(&region.endpoint()).unwrap();
+    let json = [("host", address.as_str()), ("x-k8s-aws-id", "web-1"), ("accept", "application/json")];
+    let (status, body) = get_with(&address, path, &json).await;
+    let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let identity = &body["GetCallerIdentityResponse"]["GetCallerIdentityResult"];
+    assert_eq!((status, &identity["Account"]), (200, &"123456789012".into()));
+    let (status, body) = get_with(&address, path, &json[..2]).await;
+    assert!(status == 200 && body.starts_with("<GetCallerIdentityResponse"), "{body}");
+    let (status, body) = get_with(&address, path, &json[..1]).await;
+    assert!(status == 403 && body.contains("SignatureDoesNotMatch"), "{body}");
+
+    clock.minutes.store(14, Ordering::Relaxed);
+    assert!(region.authenticate("web-1", token).is_ok(), "good for 15 minutes");
+    clock.minutes.store(16, Ordering::Relaxed);
+    let late = region.authenticate("web-1", token).unwrap_err();
+    assert!(late.to_string().contains("Signature expired"), "{late}");
+    clock.minutes.store(0, Ordering::Relaxed);
 
     let removed = "eks delete-access-entry --cluster-name web-1 \
                    --principal-arn arn:aws:iam::123456789012:user/okra-local";

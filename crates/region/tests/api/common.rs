@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region as AwsRegion, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use jiff::{SignedDuration, Timestamp};
 use okra_region::{
-    ClusterEndpoint, ClusterProvisioner, ClusterRequest, DEFAULT_ACCESS_KEY_ID, DEFAULT_SECRET_ACCESS_KEY,
-    Options, ProvisionError, Region,
+    Clock, ClusterEndpoint, ClusterProvisioner, ClusterRequest, DEFAULT_ACCESS_KEY_ID,
+    DEFAULT_SECRET_ACCESS_KEY, Options, ProvisionError, Region, SystemClock,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -111,14 +113,42 @@ pub(crate) async fn backend(name: &'static str) -> SocketAddr {
 
 /// One plain HTTP request; status and body.
 pub(crate) async fn get(address: &str, path: &str, host: &str) -> (u16, String) {
+    get_with(address, path, &[("host", host)]).await
+}
+
+/// The same with headers of one's own.
+pub(crate) async fn get_with(address: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request = format!("GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).unwrap_or_default().parse().unwrap_or_default();
     (status, body.to_owned())
+}
+
+/// The machine's clock, moved forward.
+#[derive(Debug, Default)]
+pub(crate) struct ShiftedClock {
+    inner: SystemClock,
+    pub(crate) minutes: AtomicI64,
+}
+
+#[async_trait]
+impl Clock for ShiftedClock {
+    fn now(&self) -> Timestamp {
+        self.inner.now() + SignedDuration::from_mins(self.minutes.load(Ordering::Relaxed))
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.inner.monotonic()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.inner.sleep(duration).await;
+    }
 }
 
 /// Waits until something holds, asking every few milliseconds, for at most ten

@@ -6,6 +6,7 @@ use aws_sdk_cloudwatch as cloudwatch;
 use aws_sdk_elasticloadbalancingv2 as elbv2;
 use cloudwatch::error::ProvideErrorMetadata as _;
 use cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDatum, MetricStat, ScanBy, StandardUnit};
+use okra_region::{Clock as _, SystemClock};
 
 use crate::common::{backend, get, region, sdk, until};
 use crate::world::{forward, load_balancer, state, target_group};
@@ -30,7 +31,7 @@ async fn ask(
     client: &cloudwatch::Client,
     queries: Vec<MetricDataQuery>,
 ) -> Result<Vec<(String, String, Option<f64>)>, String> {
-    let now = SystemTime::now();
+    let now = SystemTime::from(SystemClock::new().now());
     let answer = client
         .get_metric_data()
         .set_metric_data_queries(Some(queries))
@@ -133,7 +134,7 @@ async fn what_users_write_is_read_back() {
     let listed = client.list_metrics().namespace("shop").send().await.unwrap();
     assert_eq!(listed.metrics()[0].dimensions()[0].value(), Some("orders"));
 
-    let now = SystemTime::now();
+    let now = SystemTime::from(SystemClock::new().now());
     let statistics = client
         .get_metric_statistics()
         .namespace("shop")

@@ -1,13 +1,16 @@
 //! Who may call, what the journal tells, and the region's own endpoints.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use aws_sdk_cloudwatch as cloudwatch;
 use aws_sdk_eks as eks;
 use aws_sdk_elasticloadbalancingv2 as elbv2;
 use aws_sdk_sts as sts;
 use elbv2::error::ProvideErrorMetadata as _;
-use okra_region::{DEFAULT_ACCESS_KEY_ID, Detail, Outcome};
+use okra_region::{DEFAULT_ACCESS_KEY_ID, Detail, Options, Outcome, Region};
 
-use crate::common::{get, region, sdk, sdk_with};
+use crate::common::{Clusters, ShiftedClock, get, region, sdk, sdk_with};
 use crate::world::{forward, load_balancer, target_group};
 
 #[tokio::test]
@@ -35,6 +38,26 @@ async fn wrong_keys_are_refused_in_the_words_of_each_service() {
         get(&address, "/?Action=DescribeLoadBalancers&Version=2015-12-01", "localhost").await;
     assert_eq!(status, 403);
     assert!(body.contains("<Code>MissingAuthenticationToken</Code>"), "{body}");
+    region.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_too_old_is_refused() {
+    let clock = Arc::new(ShiftedClock::default());
+    let options = Options { clock: clock.clone(), ..Options::new(Arc::new(Clusters::default())) };
+    let region = Region::start(options).await.unwrap();
+    let client = sts::Client::new(&sdk(&region));
+    let role = client.assume_role().role_arn("arn:aws:iam::123456789012:role/okra").role_session_name("demo");
+    let assumed = role.duration_seconds(900).send().await.unwrap();
+    clock.minutes.store(6, Ordering::Relaxed);
+    let late = client.get_caller_identity().send().await.unwrap_err();
+    assert_eq!(late.code(), Some("SignatureDoesNotMatch"));
+    assert!(late.message().unwrap().starts_with("Signature expired"));
+    clock.minutes.store(15, Ordering::Relaxed);
+    let keys = assumed.credentials().unwrap();
+    let role = sdk_with(&region, keys.access_key_id(), keys.secret_access_key(), Some(keys.session_token()));
+    let ended = sts::Client::new(&role).get_caller_identity().send().await.unwrap_err();
+    assert_eq!(ended.code(), Some("ExpiredToken"));
     region.shutdown().await;
 }
 

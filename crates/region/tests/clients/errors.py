@@ -22,7 +22,7 @@ def group(name, **more):
 
 
 def forward(*groups):
-    tuples = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in groups]
+    tuples = [{"TargetGroupArn": arn} | ({} if weight is None else {"Weight": weight}) for arn, weight in groups]
     return [{"Type": "forward", "ForwardConfig": {"TargetGroups": tuples}}]
 
 

@@ -23,7 +23,7 @@ elb = boto3.client("elbv2")
 assert boto3.client("sts").get_caller_identity()["Account"] == "123456789012"
 
 lb = elb.create_load_balancer(
-    Name="web", Subnets=["subnet-1a", "subnet-1b"], Tags=[{"Key": "team", "Value": "shop & co"}]
+    Name="web", Subnets=["subnet-1a", "subnet-1b"], Tags=[{"Key": "team", "Value": "shop + co"}]
 )["LoadBalancers"][0]
 again = elb.create_load_balancer(Name="web", Subnets=["subnet-1b", "subnet-1a"])["LoadBalancers"][0]
 assert again["LoadBalancerArn"] == lb["LoadBalancerArn"], "a repeated call gives the same object"
@@ -113,7 +113,7 @@ assert [one["TargetGroupName"] for one in described] == ["blue", "green"], descr
 assert described[0]["LoadBalancerArns"] == [lb["LoadBalancerArn"]]
 
 tags = elb.describe_tags(ResourceArns=[lb["LoadBalancerArn"], listener["ListenerArn"]])["TagDescriptions"]
-assert tags[0]["Tags"] == [{"Key": "team", "Value": "shop & co"}], tags
+assert tags[0]["Tags"] == [{"Key": "team", "Value": "shop + co"}], tags
 assert tags[1]["Tags"][0]["Key"] == "okra.mumo.co/address", tags
 elb.add_tags(ResourceArns=[blue], Tags=[{"Key": "okra.mumo.co/cell", "Value": "default/web"}])
 elb.remove_tags(ResourceArns=[lb["LoadBalancerArn"]], TagKeys=["team"])
