@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use okra_domain::cell::{
     Component, ComponentPhase, Executor, NewComponent, NewComponentBody, Observed, Plan, Role, StepReference,
@@ -40,8 +39,9 @@ pub struct ComponentContext<'a> {
     /// Analysis templates at hand.
     pub templates: &'a Templates,
     /// ReplicaSets of the Cell's namespace by name, at least those of
-    /// [`replica_sets_needed`] that exist.
-    pub replica_sets: &'a BTreeMap<String, ReplicaSet>,
+    /// [`replica_sets_needed`] that exist; raw, so that pod fields which
+    /// okra does not know survive (H-43).
+    pub replica_sets: &'a BTreeMap<String, Value>,
 }
 
 /// An object to create.
@@ -329,22 +329,17 @@ fn pod_template(
 ) -> Result<PodTemplate, ComponentError> {
     let name = &template.spec_ref;
     let set = context.replica_sets.get(name).ok_or_else(|| ComponentError::NoReplicaSet(name.clone()))?;
-    let spec = set.spec.clone().unwrap_or_default();
-    let mut pods = serde_json::to_value(spec.template).map_err(ComponentError::Json)?;
+    let own = |field: &str| set.pointer(&format!("/spec/{field}")).cloned();
+    let mut pods = own("template").unwrap_or_else(|| json!({}));
     if let Some(added) = &template.metadata {
-        let labels = json!({"metadata": {"labels": added.labels, "annotations": added.annotations}});
-        merge(&mut pods, labels);
+        merge(&mut pods, json!({"metadata": added}));
     }
-    let selector = match &template.selector {
-        Some(selector) => selector.clone(),
-        None => serde_json::to_value(spec.selector).map_err(ComponentError::Json)?,
-    };
     Ok(PodTemplate {
         name: template.name.clone(),
         // Argo's own default was seen not to work, so the number is stated.
         replicas: Some(template.replicas.unwrap_or(1)),
         min_ready_seconds: template.min_ready_seconds,
-        selector: Some(selector),
+        selector: template.selector.clone().or_else(|| own("selector")),
         template: Some(pods),
         service: None,
     })
@@ -360,3 +355,7 @@ fn merge(into: &mut Value, added: Value) {
         (into, added) => *into = added,
     }
 }
+
+#[cfg(test)]
+#[path = "component_tests.rs"]
+mod tests;
