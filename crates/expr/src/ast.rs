@@ -23,7 +23,7 @@ pub(crate) enum Expr {
     /// `base.name[index]…`. An optional access on nil ends the whole path with nil.
     Path(Box<Expr>, Vec<Access>),
     Call(Function, Vec<Expr>),
-    Predicate(Predicate),
+    Predicate(Box<Predicate>),
     /// A call of a method, with the value first.
     Method(Method, Box<Expr>),
     Array(Vec<Expr>),
@@ -59,7 +59,7 @@ pub(crate) struct Term {
     /// For `==` and `!=`: what is known of the operands before evaluation.
     pub(crate) known: (Known, Known),
     /// For `matches` with a literal on its right.
-    pub(crate) pattern: Option<Regex>,
+    pub(crate) pattern: Option<Box<Regex>>,
     /// For `a < b < c`: `< c`.
     pub(crate) chain: Vec<(Operator, Expr)>,
 }
@@ -130,10 +130,10 @@ pub(crate) enum Access {
 #[derive(Debug, Clone)]
 pub(crate) struct Predicate {
     pub(crate) kind: PredicateKind,
-    pub(crate) array: Box<Expr>,
-    pub(crate) predicate: Option<Box<Expr>>,
+    pub(crate) array: Expr,
+    pub(crate) predicate: Option<Expr>,
     /// The initial value of `reduce`, the order of `sortBy`.
-    pub(crate) extra: Option<Box<Expr>>,
+    pub(crate) extra: Option<Expr>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,6 +189,16 @@ impl PredicateKind {
 
     pub(crate) fn takes_extra(self) -> bool {
         matches!(self, Self::Reduce | Self::SortBy)
+    }
+
+    /// The argument counts it takes, in words.
+    pub(crate) fn expected(self) -> String {
+        let expected = match self {
+            Self::Count | Self::Sum => "1 to 2",
+            Self::Reduce | Self::SortBy => "2 to 3",
+            _ => "2",
+        };
+        expected.to_owned()
     }
 
     pub(crate) fn returns(self) -> Known {

@@ -4,25 +4,29 @@ use thiserror::Error;
 
 /// The source is not an expression of the language. Found without data.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{kind}")]
-pub struct CompileError {
+#[error("{}", .0.kind)]
+pub struct CompileError(Box<Fault>);
+
+/// Boxed, since every step of the parser carries room for it on the stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fault {
     kind: CompileErrorKind,
     offset: usize,
 }
 
 impl CompileError {
     pub(crate) fn new(kind: CompileErrorKind, offset: usize) -> Self {
-        Self { kind, offset }
+        Self(Box::new(Fault { kind, offset }))
     }
 
     /// What is wrong.
     pub fn kind(&self) -> &CompileErrorKind {
-        &self.kind
+        &self.0.kind
     }
 
     /// Where it is wrong, in bytes from the start of the source.
     pub fn offset(&self) -> usize {
-        self.offset
+        self.0.offset
     }
 }
 

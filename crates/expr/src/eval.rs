@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::ast::{Access, Expr, Known, Method, Operator, Pointer, Scalar, Term, Unary};
 use crate::context::{Context, checked};
 use crate::error::EvalError;
+use crate::functions::Function;
 use crate::operators;
 use crate::value::{Key, Value};
 
@@ -55,16 +56,10 @@ impl Evaluator {
             Expr::Unary(unary, operand) => self.unary(*unary, operand),
             Expr::Fold(first, terms) => self.fold(first, terms),
             Expr::Path(base, accesses) => self.path(base, accesses),
-            Expr::Call(function, arguments) => {
-                let arguments = self.values(arguments)?;
-                function.call(&mut self.context, &arguments)
-            }
+            Expr::Call(function, arguments) => self.call(function, arguments),
             Expr::Predicate(predicate) => self.predicate(predicate),
             Expr::Method(method, value) => self.method(*method, value),
-            Expr::Array(items) => {
-                let items = self.values(items)?;
-                self.context.array(items)
-            }
+            Expr::Array(items) => self.array(items),
             Expr::Map(entries) => self.map(entries),
             Expr::Conditional(parts) => self.conditional(parts),
             Expr::Elvis(parts) => self.elvis(parts),
@@ -73,7 +68,21 @@ impl Evaluator {
     }
 
     fn values(&mut self, expressions: &[Expr]) -> Result<Vec<Value>, EvalError> {
-        expressions.iter().map(|expression| self.value(expression)).collect()
+        let mut values = Vec::with_capacity(expressions.len());
+        for expression in expressions {
+            values.push(self.value(expression)?);
+        }
+        Ok(values)
+    }
+
+    fn call(&mut self, function: Function, arguments: &[Expr]) -> Outcome {
+        let arguments = self.values(arguments)?;
+        function.call(&mut self.context, &arguments)
+    }
+
+    fn array(&mut self, items: &[Expr]) -> Outcome {
+        let items = self.values(items)?;
+        self.context.array(items)
     }
 
     fn pointer(&self, pointer: Pointer) -> Value {

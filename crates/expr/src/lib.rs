@@ -40,6 +40,12 @@ use jiff::Timestamp;
 pub use error::{CompileError, CompileErrorKind, EvalError};
 pub use value::{Array, FloatKey, Key, Map, Value};
 
+/// Whether a pattern is found in a text, as `text matches pattern` finds it. A pattern that is no
+/// regular expression is found nowhere. For rules that name metrics by a pattern.
+pub fn pattern_matches(pattern: &str, text: &str) -> bool {
+    context::compile_pattern(pattern).is_ok_and(|pattern| pattern.is_match(text))
+}
+
 /// A condition, checked and ready to be evaluated any number of times.
 #[derive(Debug, Clone)]
 pub struct Program {

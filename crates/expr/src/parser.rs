@@ -159,7 +159,6 @@ impl Parser {
         let parsed = match precedence {
             PIPE if self.take("let") => self.variable(),
             PIPE if self.take("if") => self.conditional(),
-            PIPE => self.operators(PIPE).and_then(|condition| self.ternary(condition)),
             _ => self.operators(precedence),
         };
         self.depth -= 1;
@@ -202,11 +201,9 @@ impl Parser {
         Ok(inner)
     }
 
-    /// `c ? a : b` or `a ?: b`, if the condition is followed by a question mark.
+    /// `c ? a : b` or `a ?: b`, at the question mark.
     fn ternary(&mut self, condition: Expr) -> Result<Expr, CompileError> {
-        if !self.take("?") {
-            return Ok(condition);
-        }
+        self.expect("?")?;
         if self.take(":") {
             let otherwise = self.expression(0)?;
             return self.node(Expr::Elvis(Box::new([condition, otherwise])));
@@ -217,9 +214,17 @@ impl Parser {
         self.node(Expr::Conditional(Box::new([condition, then, otherwise])))
     }
 
-    /// A primary and the operators that follow it.
+    /// A primary and the operators that follow it. Between the two nothing stays on the stack: a
+    /// primary may be nested.
     fn operators(&mut self, precedence: u8) -> Result<Expr, CompileError> {
-        let mut left = self.primary()?;
+        match self.primary() {
+            Ok(first) => self.operators_after(first, precedence),
+            failed => failed,
+        }
+    }
+
+    fn operators_after(&mut self, first: Expr, precedence: u8) -> Result<Expr, CompileError> {
+        let mut left = first;
         let mut terms: Vec<Term> = Vec::new();
         let mut pipes = 0;
         loop {
@@ -230,20 +235,26 @@ impl Parser {
                 }
                 self.advance();
                 left = self.pipe(fold(left, std::mem::take(&mut terms)))?;
-                continue;
+            } else if let Some((operator, binding, negated)) = self.binary_operator(precedence)? {
+                self.check_coalesce(operator, &terms)?;
+                self.position += if negated { 2 } else { 1 };
+                let known = self.known_fold(&left, &terms);
+                terms.push(self.term(operator, binding, negated, known)?);
+            } else if precedence == PIPE && self.at("?") {
+                return self.ternary(fold(left, terms));
+            } else {
+                return Ok(fold(left, terms));
             }
-            let Some((operator, binding, negated)) = self.binary_operator(precedence)? else { break };
-            let after_coalesce = terms.last().is_some_and(|term| term.operator == Operator::Coalesce);
-            if after_coalesce && operator != Operator::Coalesce {
-                return self
-                    .fail(CompileErrorKind::MixedCoalesce(operator.symbol().to_owned()), self.offset());
-            }
-            self.position += if negated { 2 } else { 1 };
-            let known = self.known_fold(&left, &terms);
-            let term = self.term(operator, binding, negated, known)?;
-            terms.push(term);
         }
-        Ok(fold(left, terms))
+    }
+
+    fn check_coalesce(&self, operator: Operator, terms: &[Term]) -> Result<(), CompileError> {
+        let after = terms.last().is_some_and(|term| term.operator == Operator::Coalesce);
+        if after && operator != Operator::Coalesce {
+            let kind = CompileErrorKind::MixedCoalesce(operator.symbol().to_owned());
+            return self.fail(kind, self.offset());
+        }
+        Ok(())
     }
 
     /// The operator here, if it binds tightly enough; `not in` and its like are one.
@@ -281,7 +292,9 @@ impl Parser {
         let right = self.expression(if right_associative { binding } else { binding + 1 })?;
         let known = (left, self.known(&right));
         let pattern = match (&right, operator) {
-            (Expr::Literal(Value::String(text)), Operator::Matches) => Some(self.pattern(text, offset)?),
+            (Expr::Literal(Value::String(text)), Operator::Matches) => {
+                Some(Box::new(self.pattern(text, offset)?))
+            }
             _ => None,
         };
         let mut chain = Vec::new();

@@ -1,5 +1,7 @@
 //! The rows of `spec/analysis.md` 3.7.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 use jiff::Timestamp;
 use okra_expr::{Program, Value};
 

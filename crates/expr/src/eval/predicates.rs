@@ -13,54 +13,63 @@ use super::{Evaluator, Outcome, Scope, boolean};
 impl Evaluator {
     pub(super) fn predicate(&mut self, call: &Predicate) -> Outcome {
         let name = call.kind.name();
-        let array = match self.value(&call.array)? {
-            Value::Array(array) => array,
-            other => {
-                let reason = format!("expected an array, but got {}", other.type_name());
-                return Err(EvalError::Argument { function: name, reason });
-            }
-        };
-        let body = call.predicate.as_deref();
+        let array = self.elements(call)?;
+        let body = call.predicate.as_ref();
         match call.kind {
-            PredicateKind::All => {
-                self.first_where(&array, body, name, false).map(|found| found.is_none().into())
+            PredicateKind::All | PredicateKind::None | PredicateKind::Any | PredicateKind::Find => {
+                self.search(call.kind, &array, body, name)
             }
-            PredicateKind::Any => {
-                self.first_where(&array, body, name, true).map(|found| found.is_some().into())
+            PredicateKind::FindIndex => self.first_where(&array, body, name, true).map(position),
+            PredicateKind::FindLast => {
+                self.last_where(&array, body, name).map(|found| element(&array, found))
             }
-            PredicateKind::None => {
-                self.first_where(&array, body, name, true).map(|found| found.is_none().into())
-            }
+            PredicateKind::FindLastIndex => self.last_where(&array, body, name).map(position),
             PredicateKind::One => self.places(&array, body, name).map(|found| (found.len() == 1).into()),
             PredicateKind::Count => self.places(&array, body, name).map(|found| integer(found.len())),
-            PredicateKind::Filter => {
-                let found = self.places(&array, body, name)?;
-                let kept = found.into_iter().map(|place| array.items()[place].clone()).collect();
-                self.context.array(kept)
-            }
-            PredicateKind::Find => {
-                let found = self.first_where(&array, body, name, true)?;
-                Ok(found.map_or(Value::Nil, |place| array.items()[place].clone()))
-            }
-            PredicateKind::FindIndex => {
-                Ok(self.first_where(&array, body, name, true)?.map_or(Value::Nil, integer))
-            }
-            PredicateKind::FindLast => {
-                let found = self.last_where(&array, body, name)?;
-                Ok(found.map_or(Value::Nil, |place| array.items()[place].clone()))
-            }
-            PredicateKind::FindLastIndex => {
-                Ok(self.last_where(&array, body, name)?.map_or(Value::Nil, integer))
-            }
-            PredicateKind::Map => {
-                let mapped = self.mapped(&array, body)?;
-                self.context.array(mapped)
-            }
+            PredicateKind::Filter => self.filter(&array, body),
+            PredicateKind::Map => self.map_elements(&array, body),
             PredicateKind::Sum => self.sum(&array, body),
             PredicateKind::GroupBy => self.group_by(&array, body),
-            PredicateKind::SortBy => self.sort_by(&array, body, call.extra.as_deref()),
-            PredicateKind::Reduce => self.reduce(&array, body, call.extra.as_deref()),
+            PredicateKind::SortBy => self.sort_by(&array, body, call.extra.as_ref()),
+            PredicateKind::Reduce => self.reduce(&array, body, call.extra.as_ref()),
         }
+    }
+
+    fn elements(&mut self, call: &Predicate) -> Result<Array, EvalError> {
+        match self.value(&call.array)? {
+            Value::Array(array) => Ok(array),
+            other => {
+                let reason = format!("expected an array, but got {}", other.type_name());
+                Err(EvalError::Argument { function: call.kind.name(), reason })
+            }
+        }
+    }
+
+    /// The functions that the first element of a kind decides.
+    fn search(
+        &mut self,
+        kind: PredicateKind,
+        array: &Array,
+        body: Option<&Expr>,
+        name: &'static str,
+    ) -> Outcome {
+        let found = self.first_where(array, body, name, kind != PredicateKind::All)?;
+        Ok(match kind {
+            PredicateKind::Any => found.is_some().into(),
+            PredicateKind::Find => element(array, found),
+            _ => found.is_none().into(),
+        })
+    }
+
+    fn filter(&mut self, array: &Array, body: Option<&Expr>) -> Outcome {
+        let found = self.places(array, body, "filter")?;
+        let kept = found.into_iter().map(|place| array.items()[place].clone()).collect();
+        self.context.array(kept)
+    }
+
+    fn map_elements(&mut self, array: &Array, body: Option<&Expr>) -> Outcome {
+        let mapped = self.mapped(array, body)?;
+        self.context.array(mapped)
     }
 
     /// The predicate's value for one element; without a predicate, the element.
@@ -134,7 +143,11 @@ impl Evaluator {
     }
 
     fn mapped(&mut self, array: &Array, body: Option<&Expr>) -> Result<Vec<Value>, EvalError> {
-        (0..array.items().len()).map(|place| self.at(array, place, body, Value::Nil)).collect()
+        let mut mapped = Vec::with_capacity(array.items().len());
+        for place in 0..array.items().len() {
+            mapped.push(self.at(array, place, body, Value::Nil)?);
+        }
+        Ok(mapped)
     }
 
     fn sum(&mut self, array: &Array, body: Option<&Expr>) -> Outcome {
@@ -188,6 +201,15 @@ impl Evaluator {
         }
         Ok(accumulator)
     }
+}
+
+/// The element at a place that was found, or nil.
+fn element(array: &Array, found: Option<usize>) -> Value {
+    found.and_then(|place| array.items().get(place).cloned()).unwrap_or(Value::Nil)
+}
+
+fn position(found: Option<usize>) -> Value {
+    found.map_or(Value::Nil, integer)
 }
 
 fn integer(count: usize) -> Value {

@@ -7,14 +7,11 @@ use crate::value::Value;
 
 use super::{Outcome, number, text, unfit};
 
-/// A float cut to a whole number, as Go does on its usual machines: what does not fit is the
-/// smallest number.
+/// A float cut to a whole number. What does not fit is the smallest one, as Go makes it on its
+/// usual machines.
 fn cut(number: f64) -> i64 {
-    if number.is_nan() || number >= 9.223_372_036_854_776e18 || number < -9.223_372_036_854_776e18 {
-        i64::MIN
-    } else {
-        number as i64
-    }
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    if (-BEYOND..BEYOND).contains(&number) { number as i64 } else { i64::MIN }
 }
 
 fn to_int(function: &'static str, value: &Value) -> Outcome {

@@ -2,8 +2,7 @@
 
 use crate::ast::{Expr, Predicate, PredicateKind};
 use crate::error::{CompileError, CompileErrorKind};
-use crate::functions;
-use crate::token::Kind;
+use crate::functions::{self, Function};
 
 use super::Parser;
 
@@ -15,27 +14,30 @@ pub(super) fn is_function(name: &str) -> bool {
 impl Parser {
     /// `left | name(arguments)`, after the bar.
     pub(super) fn pipe(&mut self, left: Expr) -> Result<Expr, CompileError> {
-        let offset = self.offset();
-        let Kind::Identifier(name) = self.kind().clone() else { return self.unexpected() };
-        self.advance();
-        let call = self.call(name, offset, Some(left))?;
-        let node = self.node(call)?;
-        self.path(node)
+        match self.call(Some(left)) {
+            Ok(call) => self.path(call),
+            failed => failed,
+        }
     }
 
-    /// A call whose name is read and whose bracket is next.
-    pub(super) fn call(
-        &mut self,
-        name: String,
-        offset: usize,
-        piped: Option<Expr>,
-    ) -> Result<Expr, CompileError> {
+    /// A call, at its name.
+    pub(super) fn call(&mut self, piped: Option<Expr>) -> Result<Expr, CompileError> {
+        let (name, offset) = self.identifier()?;
         if let Some(kind) = PredicateKind::named(&name) {
             return self.predicate_call(kind, piped);
         }
-        let Some(function) = functions::named(&name) else {
-            return self.fail(CompileErrorKind::UnknownName(name), offset);
-        };
+        match functions::named(&name) {
+            Some(function) => self.function_call(function, offset, piped),
+            None => self.fail(CompileErrorKind::UnknownName(name), offset),
+        }
+    }
+
+    fn function_call(
+        &mut self,
+        function: Function,
+        offset: usize,
+        piped: Option<Expr>,
+    ) -> Result<Expr, CompileError> {
         self.expect_bracket('(')?;
         let mut arguments: Vec<Expr> = piped.into_iter().collect();
         let already = arguments.len();
@@ -51,7 +53,7 @@ impl Parser {
         if !function.takes(arguments.len()) {
             return self.wrong_count(function.name, function.expected(), arguments.len(), offset);
         }
-        Ok(Expr::Call(function, arguments))
+        self.node(Expr::Call(function, arguments))
     }
 
     fn wrong_count<T>(
@@ -66,37 +68,26 @@ impl Parser {
 
     fn predicate_call(&mut self, kind: PredicateKind, piped: Option<Expr>) -> Result<Expr, CompileError> {
         let offset = self.offset();
-        let expected = match (kind.predicate_is_optional(), kind.takes_extra()) {
-            (true, _) => "1 or 2",
-            (_, true) => "2 or 3",
-            _ => "2",
-        };
-        let is_piped = piped.is_some();
         self.expect_bracket('(')?;
+        let is_piped = piped.is_some();
         let array = match piped {
             Some(array) => array,
-            None if self.at_bracket(')') => {
-                return self.wrong_count(kind.name(), expected.to_owned(), 0, offset);
-            }
+            None if self.at_bracket(')') => return self.wrong_count(kind.name(), kind.expected(), 0, offset),
             None => self.expression(0)?,
         };
-        let mut predicate = None;
-        let mut extra = None;
+        let mut call = Box::new(Predicate { kind, array, predicate: None, extra: None });
         if self.more_arguments(is_piped)? {
-            predicate = Some(Box::new(self.predicate(kind)?));
+            call.predicate = Some(self.predicate(kind)?);
             if kind.takes_extra() && self.more_arguments(false)? {
-                extra = Some(Box::new(self.expression(0)?));
+                call.extra = Some(self.expression(0)?);
             }
         }
         self.take(",");
-        if !self.at_bracket(')') && matches!(self.kind(), Kind::End) {
-            return self.unexpected();
-        }
-        if predicate.is_none() && !kind.predicate_is_optional() {
-            return self.wrong_count(kind.name(), expected.to_owned(), 1, offset);
+        if call.predicate.is_none() && !kind.predicate_is_optional() && self.at_bracket(')') {
+            return self.wrong_count(kind.name(), kind.expected(), 1, offset);
         }
         self.expect_bracket(')')?;
-        Ok(Expr::Predicate(Predicate { kind, array: Box::new(array), predicate, extra }))
+        self.node(Expr::Predicate(call))
     }
 
     /// Whether another argument follows, with the comma before it read unless it is the first.

@@ -9,32 +9,40 @@ use super::{NOT, Parser, SIGN};
 
 impl Parser {
     pub(super) fn primary(&mut self) -> Result<Expr, CompileError> {
-        let (unary, precedence) = match self.kind() {
-            Kind::Operator("not" | "!") => (Unary::Not, NOT),
-            Kind::Operator("-") => (Unary::Minus, SIGN),
-            Kind::Operator("+") => (Unary::Plus, SIGN),
-            _ => {
-                let base = self.base()?;
-                return self.path(base);
-            }
+        let base = match self.kind() {
+            Kind::Operator("not" | "!") => self.unary(Unary::Not, NOT),
+            Kind::Operator("-") => self.unary(Unary::Minus, SIGN),
+            Kind::Operator("+") => self.unary(Unary::Plus, SIGN),
+            Kind::Bracket('(') => self.group(),
+            Kind::Bracket('[') => self.array(),
+            Kind::Bracket('{') => self.map(),
+            Kind::Identifier(_) => self.name(),
+            _ => self.simple(),
         };
-        self.advance();
-        let operand = self.expression(precedence)?;
-        let node = self.node(Expr::Unary(unary, Box::new(operand)))?;
-        self.path(node)
+        match base {
+            Ok(base) => self.path(base),
+            failed => failed,
+        }
     }
 
-    /// What a path can begin with.
-    fn base(&mut self) -> Result<Expr, CompileError> {
+    fn unary(&mut self, unary: Unary, precedence: u8) -> Result<Expr, CompileError> {
+        self.advance();
+        let operand = Box::new(self.expression(precedence)?);
+        self.node(Expr::Unary(unary, operand))
+    }
+
+    fn group(&mut self) -> Result<Expr, CompileError> {
+        self.advance();
+        let inner = self.expression(0);
+        if inner.is_ok() {
+            self.expect_bracket(')')?;
+        }
+        inner
+    }
+
+    /// A literal, or a pointer.
+    fn simple(&mut self) -> Result<Expr, CompileError> {
         let parsed = match self.kind().clone() {
-            Kind::Bracket('(') => {
-                self.advance();
-                let inner = self.expression(0)?;
-                self.expect_bracket(')')?;
-                return Ok(inner);
-            }
-            Kind::Bracket('[') => self.array()?,
-            Kind::Bracket('{') => self.map()?,
             Kind::Operator("#" | ".") => self.pointer()?,
             Kind::Number(text) => {
                 let value = self.number(&text)?;
@@ -49,29 +57,37 @@ impl Parser {
                 self.advance();
                 Expr::Literal(Value::Bytes(bytes.into()))
             }
-            Kind::Identifier(name) => self.name(name)?,
             _ => return self.unexpected(),
         };
         self.node(parsed)
     }
 
-    fn name(&mut self, name: String) -> Result<Expr, CompileError> {
+    /// A call or a name.
+    fn name(&mut self) -> Result<Expr, CompileError> {
+        let is_call = self.tokens.get(self.position + 1).is_some_and(|next| next.kind == Kind::Bracket('('));
+        if is_call { self.call(None) } else { self.plain_name() }
+    }
+
+    fn plain_name(&mut self) -> Result<Expr, CompileError> {
+        let (name, offset) = self.identifier()?;
+        let variable = self.variables.iter().rposition(|(own, _)| *own == name);
+        let parsed = match (name.as_str(), variable) {
+            ("true", _) => Expr::Literal(Value::Bool(true)),
+            ("false", _) => Expr::Literal(Value::Bool(false)),
+            ("nil", _) => Expr::Literal(Value::Nil),
+            ("result", _) if self.with_result => Expr::Result,
+            (_, Some(place)) => Expr::Variable(place),
+            _ => return self.fail(CompileErrorKind::UnknownName(name), offset),
+        };
+        self.node(parsed)
+    }
+
+    /// A name and where it stands.
+    pub(super) fn identifier(&mut self) -> Result<(String, usize), CompileError> {
         let offset = self.offset();
+        let Kind::Identifier(name) = self.kind().clone() else { return self.unexpected() };
         self.advance();
-        match name.as_str() {
-            "true" => return Ok(Expr::Literal(Value::Bool(true))),
-            "false" => return Ok(Expr::Literal(Value::Bool(false))),
-            "nil" => return Ok(Expr::Literal(Value::Nil)),
-            _ if self.at_bracket('(') => return self.call(name, offset, None),
-            _ => {}
-        }
-        if let Some(place) = self.variables.iter().rposition(|(own, _)| *own == name) {
-            return Ok(Expr::Variable(place));
-        }
-        match name.as_str() {
-            "result" if self.with_result => Ok(Expr::Result),
-            _ => self.fail(CompileErrorKind::UnknownName(name), offset),
-        }
+        Ok((name, offset))
     }
 
     /// `#`, `#index`, `#acc`, or the dot of `.field`, which stands for `#.field`.
@@ -126,7 +142,7 @@ impl Parser {
             }
             items.push(self.expression(0)?);
         }
-        Ok(Expr::Array(items))
+        self.node(Expr::Array(items))
     }
 
     fn map(&mut self) -> Result<Expr, CompileError> {
@@ -139,18 +155,23 @@ impl Parser {
                     break;
                 }
             }
-            let key = match self.kind().clone() {
-                Kind::Number(text) | Kind::String(text) | Kind::Identifier(text) => {
-                    self.advance();
-                    self.node(Expr::Literal(text.into()))?
-                }
-                Kind::Bracket('(') => self.expression(0)?,
-                _ => return self.unexpected(),
-            };
-            self.expect(":")?;
-            entries.push((key, self.expression(0)?));
+            entries.push(self.entry()?);
         }
-        Ok(Expr::Map(entries))
+        self.node(Expr::Map(entries))
+    }
+
+    /// A key and its value.
+    fn entry(&mut self) -> Result<(Expr, Expr), CompileError> {
+        let key = match self.kind().clone() {
+            Kind::Number(text) | Kind::String(text) | Kind::Identifier(text) => {
+                self.advance();
+                self.node(Expr::Literal(text.into()))?
+            }
+            Kind::Bracket('(') => self.expression(0)?,
+            _ => return self.unexpected(),
+        };
+        self.expect(":")?;
+        Ok((key, self.expression(0)?))
     }
 
     /// The accesses that follow a base: they are one path, which an optional access may end.
@@ -158,26 +179,41 @@ impl Parser {
         let mut base = base;
         let mut accesses: Vec<Access> = Vec::new();
         loop {
-            let optional = self.at("?.");
-            if optional || self.at(".") {
-                self.advance();
-                if optional && self.take_bracket('[') {
-                    accesses.push(self.index(true)?);
-                } else {
-                    let (name, offset) = self.member_name()?;
-                    if self.at_bracket('(') {
-                        base = self.method(path(base, std::mem::take(&mut accesses)), &name, offset)?;
-                        continue;
-                    }
-                    accesses.push(Access::Field { name: name.into(), optional });
-                }
-            } else if self.take_bracket('[') {
+            if self.take_bracket('[') {
                 accesses.push(self.index(false)?);
+            } else if self.at(".") || self.at("?.") {
+                match self.member()? {
+                    Member::Access(access) => accesses.push(access),
+                    Member::Method(method) => {
+                        let value = Box::new(path(base, std::mem::take(&mut accesses)));
+                        base = Expr::Method(method, value);
+                    }
+                }
             } else {
                 return Ok(path(base, accesses));
             }
             self.node(Expr::Result)?;
         }
+    }
+
+    /// What follows a dot.
+    fn member(&mut self) -> Result<Member, CompileError> {
+        let optional = self.take("?.");
+        if optional && self.take_bracket('[') {
+            return self.index(true).map(Member::Access);
+        }
+        if !optional {
+            self.expect(".")?;
+        }
+        let (name, offset) = self.member_name()?;
+        if !self.take_bracket('(') {
+            return Ok(Member::Access(Access::Field { name: name.into(), optional }));
+        }
+        let Some(method) = Method::named(&name) else {
+            return self.fail(CompileErrorKind::UnknownMethod(name), offset);
+        };
+        self.expect_bracket(')')?;
+        Ok(Member::Method(method))
     }
 
     /// The name after a dot; operators such as `not` are names here.
@@ -190,15 +226,6 @@ impl Parser {
         };
         self.advance();
         Ok((name, offset))
-    }
-
-    fn method(&mut self, value: Expr, name: &str, offset: usize) -> Result<Expr, CompileError> {
-        let Some(method) = Method::named(name) else {
-            return self.fail(CompileErrorKind::UnknownMethod(name.to_owned()), offset);
-        };
-        self.expect_bracket('(')?;
-        self.expect_bracket(')')?;
-        self.node(Expr::Method(method, Box::new(value)))
     }
 
     /// An index or a slice, after `[`.
@@ -217,6 +244,11 @@ impl Parser {
         self.expect_bracket(']')?;
         Ok(Access::Slice { from, to, optional })
     }
+}
+
+enum Member {
+    Access(Access),
+    Method(Method),
 }
 
 fn path(base: Expr, accesses: Vec<Access>) -> Expr {
