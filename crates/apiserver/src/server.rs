@@ -120,7 +120,7 @@ impl Server {
         });
         let definitions = Definitions::load(&api);
         bootstrap::start(&api).await.map_err(|error| OpenError::Bootstrap(error.message))?;
-        let controllers = control::start(&api, definitions);
+        let controllers = control::start(&api, definitions, options.simulate_workloads);
         let mut server_names: Vec<String> = SERVER_NAMES.map(str::to_owned).to_vec();
         server_names.extend(options.server_names);
         Ok(Self { api, authority, admin, server_names, controllers, _stop: stopping.drop_guard() })

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Change, complain};
 use crate::api::Api;
+use crate::builtin::crd;
 use crate::http::status::ApiError;
 use crate::kinds::{CrdNames, names_of, served_kinds};
 use crate::object::Object;
@@ -251,8 +252,7 @@ fn with_status(definition: &Value, problem: Option<&Problem>, time: &str) -> Val
     };
     set_condition(&mut object, "Established", status, reason, message, time);
     if problem.is_none() {
-        let names = &definition["spec"]["names"];
-        object["status"]["acceptedNames"] = names.clone();
+        object["status"]["acceptedNames"] = crd::accepted_names(definition);
         let mut stored = object["status"]["storedVersions"].as_array().cloned().unwrap_or_default();
         let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
         let storage = versions.filter(|version| version["storage"] == true).map(|version| &version["name"]);

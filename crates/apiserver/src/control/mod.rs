@@ -5,6 +5,7 @@ mod definitions;
 mod garbage;
 mod graph;
 mod namespaces;
+mod workloads;
 
 use std::sync::Arc;
 
@@ -31,12 +32,16 @@ pub(crate) enum Change {
 }
 
 /// Starts all controllers; they end when the server stops.
-pub(crate) fn start(api: &Arc<Api>, definitions: Definitions) -> Vec<JoinHandle<()>> {
-    vec![
+pub(crate) fn start(api: &Arc<Api>, definitions: Definitions, simulate: bool) -> Vec<JoinHandle<()>> {
+    let mut tasks = vec![
         tokio::spawn(definitions.run(api.clone())),
         tokio::spawn(namespaces::run(api.clone())),
         tokio::spawn(garbage::run(api.clone())),
-    ]
+    ];
+    if simulate {
+        tasks.push(tokio::spawn(workloads::run(api.clone())));
+    }
+    tasks
 }
 
 impl Api {

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use custom::{CrdNames, names_of, served_kinds};
 pub(crate) use registry::{Document, GroupVersion, Kinds, Registry};
 
-use crate::builtin::{BuiltinKind, GenerationPolicy};
+use crate::builtin::{BuiltinKind, GenerationPolicy, NameRule, event};
 use crate::schema::Schema;
 use crate::selector::SelectorError;
 use crate::store::{Record, ResourceId, Revision};
@@ -131,6 +131,14 @@ impl Kind {
         }
     }
 
+    /// What names of objects must look like.
+    pub(crate) fn name_rule(&self) -> NameRule {
+        match &self.source {
+            Source::Builtin(definition) => definition.names,
+            Source::Custom(_) => NameRule::Subdomain,
+        }
+    }
+
     /// Whether an update without resourceVersion replaces whatever is there.
     pub(crate) fn unconditional_update(&self) -> bool {
         matches!(&self.source, Source::Builtin(definition) if definition.unconditional_update)
@@ -170,7 +178,7 @@ impl Kind {
     pub(crate) fn view<'a>(&self, record: &'a Record) -> Cow<'a, Value> {
         match &self.source {
             Source::Builtin(definition) if definition.group == "events.k8s.io" => {
-                Cow::Owned(crate::events::to_new(&record.value))
+                Cow::Owned(event::to_new(&record.value))
             }
             Source::Builtin(_) => Cow::Borrowed(&record.value),
             Source::Custom(custom) => custom.view(record, self),
@@ -181,7 +189,7 @@ impl Kind {
     pub(crate) fn stored_form(&self, mut object: Value) -> Value {
         match &self.source {
             Source::Builtin(definition) if definition.group == "events.k8s.io" => {
-                crate::events::to_core(&object)
+                event::to_core(&object)
             }
             Source::Builtin(_) => object,
             Source::Custom(custom) => {

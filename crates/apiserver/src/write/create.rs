@@ -39,6 +39,7 @@ impl Api {
         let mut object = object;
         findings.extend(kind.prune(&mut object).iter().map(|path| unknown(path)));
         terms.report(call, kind, &findings, &object)?;
+        super::warn(call, kind, &object);
         let record = self.create_object(kind, object, &terms, false).await?;
         Ok(Presenter::new(self, call, kind)?.record(201, &record))
     }
@@ -136,10 +137,10 @@ impl Api {
         terms: &Terms,
         owned: bool,
     ) -> Result<Value, ApiError> {
-        kind.fill_defaults(&mut object, None);
-        if kind.is("", "Namespace") {
-            crate::namespace::complete(&mut object);
+        if kind.is("", "Service") {
+            self.allocate(&mut object);
         }
+        kind.fill_defaults(&mut object, None);
         if !owned {
             let (time, api_version) = (self.time(), kind.api_version());
             let writer = terms.writer(kind, &api_version, Door::Main, &time);

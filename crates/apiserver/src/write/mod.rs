@@ -6,7 +6,6 @@
 
 mod create;
 mod delete;
-mod metadata;
 mod patch;
 mod replace;
 mod scale;
@@ -22,7 +21,7 @@ pub(crate) use settle::Door;
 
 use crate::api::{Api, Call};
 use crate::apply;
-use crate::builtin::GenerationPolicy;
+use crate::builtin::{GenerationPolicy, crd, validate_metadata};
 use crate::http::status::ApiError;
 use crate::kinds::{Kind, Source};
 use crate::object::Object;
@@ -60,7 +59,8 @@ impl Kind {
     }
 
     fn check(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
-        let mut errors = metadata::check(self, object, old);
+        let custom = self.custom().is_some();
+        let mut errors = validate_metadata(object, old, self.name_rule(), custom);
         errors.extend(match &self.source {
             Source::Builtin(definition) => definition.validate(object, old),
             Source::Custom(custom) => custom.schema.validate(object, old),
@@ -103,6 +103,7 @@ impl Api {
             let writer = terms.writer(kind, &api_version, door, &time);
             let settled = settle::settle(kind, &view, object, door, (!owned).then_some(&writer))?;
             terms.report(call, kind, &settled.findings, &settled.object)?;
+            warn(call, kind, &settled.object);
             let stored = kind.stored_form(settled.object);
             if apply::same_but_times(&live.value, &stored) {
                 return Ok(live);
@@ -140,6 +141,13 @@ impl Api {
             })
             .await?;
         Ok(answer.unwrap_or(written))
+    }
+}
+
+/// Warnings about what is legal and yet unwise.
+fn warn(call: &Call, kind: &Kind, object: &Value) {
+    if kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+        crd::warnings(object).into_iter().for_each(|warning| call.warnings.add(warning));
     }
 }
 

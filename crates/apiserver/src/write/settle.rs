@@ -67,9 +67,9 @@ pub(super) fn settle(
         Door::Finalize => finalize_door(live, &proposed),
     };
     restore_metadata(live, &mut object);
-    kind.fill_defaults(&mut object, Some(live));
-    if kind.is("", "Namespace") {
-        keep_namespace(live, &mut object, door);
+    // The defaults of a Namespace put back what only this door may change.
+    if door != Door::Finalize {
+        kind.fill_defaults(&mut object, Some(live));
     }
     if counts(kind, live, &object) {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
@@ -170,16 +170,6 @@ pub(super) fn drop_empty(metadata: &mut Map<String, Value>) {
             metadata.shift_remove(field);
         }
     }
-}
-
-/// A Namespace's own finalizers change only through `/finalize`, and its name label always fits.
-fn keep_namespace(live: &Value, object: &mut Value, door: Door) {
-    if door != Door::Finalize {
-        take(&mut object["spec"], &live["spec"], "finalizers");
-    }
-    let name = object.name().to_owned();
-    let labels = object.metadata_mut().entry("labels").or_insert_with(|| json!({}));
-    labels["kubernetes.io/metadata.name"] = json!(name);
 }
 
 fn counts(kind: &Kind, live: &Value, object: &Value) -> bool {
