@@ -50,7 +50,8 @@ impl FromStr for Network {
     /// Reads `ADDRESS/PREFIX`, or an address alone.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = || InvalidNetwork(text.to_owned());
-        let (address, prefix) = text.split_once('/').map_or((text, None), |(left, right)| (left, Some(right)));
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(left, right)| (left, Some(right)));
         let address: IpAddr = address.parse().map_err(|_| invalid())?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.map_or(Ok(longest), |prefix| prefix.parse().map_err(|_| invalid()))?;
@@ -179,12 +180,37 @@ mod tests {
     #[test]
     fn addresses_of_this_machine_and_of_metadata_services_are_refused() {
         let refused = [
-            "0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.0.9", "169.254.169.254", "169.254.170.2",
-            "169.254.170.23", "100.100.100.200", "168.63.129.16", "192.0.0.192", "224.0.0.1",
-            "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "::7f00:1", "fe80::1",
-            "fec0::1", "ff02::1", "fd00:ec2::254", "fd00:ec2::23", "::ffff:127.0.0.1",
-            "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1",
-            "2002:7f00:1::", "2002:a9fe:a9fe::1", "2001::1", "100::1",
+            "0.0.0.0",
+            "0.1.2.3",
+            "127.0.0.1",
+            "127.255.0.9",
+            "169.254.169.254",
+            "169.254.170.2",
+            "169.254.170.23",
+            "100.100.100.200",
+            "168.63.129.16",
+            "192.0.0.192",
+            "224.0.0.1",
+            "239.255.255.255",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::7f00:1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+            "fd00:ec2::254",
+            "fd00:ec2::23",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "64:ff9b::7f00:1",
+            "64:ff9b::a9fe:a9fe",
+            "64:ff9b:1::7f00:1",
+            "2002:7f00:1::",
+            "2002:a9fe:a9fe::1",
+            "2001::1",
+            "100::1",
         ];
         for address in refused {
             assert!(!check(address, Origin::Template), "{address}");
@@ -197,8 +223,15 @@ mod tests {
         for address in ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822", "::ffff:93.184.216.34"] {
             assert!(check(address, Origin::Template) && check(address, Origin::Redirect), "{address}");
         }
-        let private =
-            ["10.0.0.1", "172.16.0.1", "172.31.255.1", "192.168.1.1", "100.64.0.1", "fd12::1", "::ffff:10.0.0.1"];
+        let private = [
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "fd12::1",
+            "::ffff:10.0.0.1",
+        ];
         for address in private {
             assert!(check(address, Origin::Template), "{address}");
             assert!(!check(address, Origin::Redirect), "{address}");

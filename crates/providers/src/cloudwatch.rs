@@ -6,7 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use okra_aws::{MetricQuery, MetricSeries, MetricSource, MetricWindow, Metrics, Region, Role, Scope, SeriesStatus};
+use okra_aws::{
+    MetricQuery, MetricSeries, MetricSource, MetricWindow, Metrics, Region, Role, Scope, SeriesStatus,
+};
 use okra_domain::analysis::parse_duration;
 use okra_expr::Value;
 use serde::Deserialize;
@@ -118,7 +120,9 @@ impl CloudWatch {
             return Err(ProviderError::new(message));
         }
         let queries = settings.metric_data_queries.into_iter().enumerate().map(|(place, query)| {
-            query.checked().map_err(|reason| ProviderError::new(format!("metricDataQueries[{place}]: {reason}")))
+            query
+                .checked()
+                .map_err(|reason| ProviderError::new(format!("metricDataQueries[{place}]: {reason}")))
         });
         Ok(Plan { scope, interval, queries: queries.collect::<Result<_, _>>()? })
     }
@@ -149,15 +153,19 @@ impl Provider for CloudWatch {
 }
 
 fn measured(series: Vec<MetricSeries>) -> Result<Measured, ProviderError> {
-    let failed = |status: &SeriesStatus| matches!(status, SeriesStatus::InternalError | SeriesStatus::Forbidden);
+    let failed =
+        |status: &SeriesStatus| matches!(status, SeriesStatus::InternalError | SeriesStatus::Forbidden);
     if let Some(series) = series.iter().find(|series| failed(&series.status)) {
         let (id, status, messages) = (&series.id, status_code(&series.status), series.messages.join("; "));
-        return Err(ProviderError::new(format!("query {id} has StatusCode {status} {messages}").trim().to_owned()));
+        return Err(ProviderError::new(
+            format!("query {id} has StatusCode {status} {messages}").trim().to_owned(),
+        ));
     }
     let texts: Vec<String> = series
         .iter()
         .map(|series| {
-            let values: Vec<String> = newest_first(series).map(|(_, value)| Value::Float(value).to_string()).collect();
+            let values: Vec<String> =
+                newest_first(series).map(|(_, value)| Value::Float(value).to_string()).collect();
             format!("[{}]", values.join(" "))
         })
         .collect();

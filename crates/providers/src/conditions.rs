@@ -38,7 +38,10 @@ impl Conditions {
                 Err(error) => Err(InvalidCondition { name, text: text.to_owned(), error }),
             },
         };
-        Ok(Self { success: compiled("successCondition", success)?, failure: compiled("failureCondition", failure)? })
+        Ok(Self {
+            success: compiled("successCondition", success)?,
+            failure: compiled("failureCondition", failure)?,
+        })
     }
 
     /// What a measured value comes to. `text` is the value as people read it.

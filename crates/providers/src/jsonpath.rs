@@ -195,8 +195,24 @@ mod tests {
     #[test]
     fn what_is_no_path_is_refused_before_any_document() {
         let no_paths = [
-            "", "$.a", "{", "{.a", "{.a[}", "{.a[1}", "{.a['b}", "{.a[x]}", "{.a[?(@.b]}", "{.a[?(@.b=)]}",
-            "{.a[?@.b]}", "{.a[1:2:3:4]}", "{.a[1:2:0]}", "{.a[]}", "{.a}}", "{range .a[*]}", "{end}", "{.a|b}",
+            "",
+            "$.a",
+            "{",
+            "{.a",
+            "{.a[}",
+            "{.a[1}",
+            "{.a['b}",
+            "{.a[x]}",
+            "{.a[?(@.b]}",
+            "{.a[?(@.b=)]}",
+            "{.a[?@.b]}",
+            "{.a[1:2:3:4]}",
+            "{.a[1:2:0]}",
+            "{.a[]}",
+            "{.a}}",
+            "{range .a[*]}",
+            "{end}",
+            "{.a|b}",
         ];
         for path in no_paths {
             assert!(JsonPath::parse(path).is_err(), "{path:?}");

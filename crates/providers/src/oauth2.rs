@@ -134,7 +134,8 @@ async fn ask(
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.extend(basic.map(|basic| (AUTHORIZATION, basic)));
-        let body = form.iter().map(|(key, value)| format!("{key}={}", form_encoded(value))).collect::<Vec<_>>();
+        let body =
+            form.iter().map(|(key, value)| format!("{key}={}", form_encoded(value))).collect::<Vec<_>>();
         let (method, url) = (Method::POST, oauth2.token_url.clone());
         Call { method, url, headers, body: Bytes::from(body.join("&")), insecure, timeout }
     };
@@ -170,7 +171,9 @@ fn form_encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => encoded.push(char::from(byte)),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
+                encoded.push(char::from(byte))
+            }
             b' ' => encoded.push('+'),
             other => encoded.push_str(&format!("%{other:02X}")),
         }

@@ -67,9 +67,7 @@ impl Providers {
             let available = self.providers.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let hint = UNAVAILABLE.iter().find(|(name, _)| *name == key);
             let hint = hint.map(|(_, hint)| format!("; instead, {hint}")).unwrap_or_default();
-            ProviderError::new(format!(
-                "provider {key:?} is not supported (supported are {available}){hint}"
-            ))
+            ProviderError::new(format!("provider {key:?} is not supported (supported are {available}){hint}"))
         })
     }
 }
@@ -140,7 +138,10 @@ mod tests {
         let providers = Providers::new().with("web", Arc::new(Leaky)).with("cloudWatch", Arc::new(Leaky));
         let settings = serde_json::Value::Null;
         let message = providers.check("datadog", &settings).unwrap_err().to_string();
-        assert!(message.contains("\"datadog\" is not supported (supported are cloudWatch, web)"), "{message}");
+        assert!(
+            message.contains("\"datadog\" is not supported (supported are cloudWatch, web)"),
+            "{message}"
+        );
         for (key, hint) in UNAVAILABLE {
             assert!(providers.check(key, &settings).unwrap_err().to_string().contains(hint));
         }

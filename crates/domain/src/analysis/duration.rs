@@ -3,6 +3,8 @@
 use jiff::SignedDuration;
 use thiserror::Error;
 
+use crate::duration;
+
 /// A text that is no duration.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text:?} is no duration such as 90s, 1h30m or 500ms")]
@@ -10,65 +12,23 @@ pub struct InvalidDuration {
     text: String,
 }
 
-const UNITS: [(&str, i128); 8] = [
-    ("ns", 1),
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("μs", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("m", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-];
-
-/// Reads decimal numbers with units, such as `90s`, `1h30m` or `-1.5m`; a number alone is refused,
-/// except `0`.
+/// Reads decimal numbers with units, such as `90s`, `1h30m` or `-1.5m`. A number alone is refused,
+/// except `0`: for a pause it is seconds, for Go it is a mistake.
 ///
 /// # Errors
 ///
-/// If the text is anything else, or longer than 292 years.
+/// If the text is anything else, or longer than [`DURATION_SECONDS_MAX`](duration::DURATION_SECONDS_MAX).
 pub fn parse_duration(text: &str) -> Result<SignedDuration, InvalidDuration> {
-    let nanoseconds = signed_nanoseconds(text).and_then(|total| i64::try_from(total).ok());
-    nanoseconds
-        .map(SignedDuration::from_nanos)
-        .ok_or_else(|| InvalidDuration { text: text.chars().take(64).collect() })
-}
-
-fn signed_nanoseconds(text: &str) -> Option<i128> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let mut total: i128 = 0;
-    let mut rest = unsigned;
-    while !rest.is_empty() && unsigned != "0" {
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(number_end);
-        let unit_end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
-        let (unit, after) = after.split_at(unit_end);
-        let (_, nanoseconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
-        total = total.checked_add(scaled(number, *nanoseconds)?)?;
-        rest = after;
+    let is_number = unsigned != "0" && unsigned.bytes().all(|byte| byte.is_ascii_digit());
+    let is_signed_twice = unsigned.starts_with(['+', '-']);
+    let parsed = duration::parse(unsigned).ok().filter(|_| !is_number && !is_signed_twice);
+    let parsed = parsed.and_then(|duration| SignedDuration::try_from(duration).ok());
+    match parsed {
+        Some(duration) if text.starts_with('-') => Ok(-duration),
+        Some(duration) => Ok(duration),
+        None => Err(InvalidDuration { text: text.chars().take(64).collect() }),
     }
-    match unsigned {
-        "" => None,
-        _ if text.starts_with('-') => Some(-total),
-        _ => Some(total),
-    }
-}
-
-/// A decimal number of units, cut to whole nanoseconds.
-fn scaled(number: &str, unit: i128) -> Option<i128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return None;
-    }
-    let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let mut total = whole.checked_mul(unit)?;
-    // Later digits are below a nanosecond of any unit.
-    let fraction = &fraction[..fraction.len().min(15)];
-    if !fraction.is_empty() {
-        let digits: i128 = fraction.parse().ok()?;
-        total += digits * unit / 10_i128.pow(u32::try_from(fraction.len()).ok()?);
-    }
-    Some(total)
 }
 
 #[cfg(test)]
@@ -94,6 +54,8 @@ mod tests {
             ("1m1m", Some(120.0)),
             ("", None),
             ("-", None),
+            ("--1s", None),
+            ("+-1s", None),
             ("5", None),
             ("5d", None),
             ("s", None),

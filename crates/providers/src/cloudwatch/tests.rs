@@ -68,7 +68,10 @@ async fn measure(fake: &Arc<Fake>, settings: &serde_json::Value) -> Result<Measu
 
 #[tokio::test]
 async fn asks_for_the_window_and_gives_records_newest_first() {
-    let answer = vec![series("rate", &[0.003, 0.01], SeriesStatus::Complete), series("errors", &[1.0], SeriesStatus::Complete)];
+    let answer = vec![
+        series("rate", &[0.003, 0.01], SeriesStatus::Complete),
+        series("errors", &[1.0], SeriesStatus::Complete),
+    ];
     let fake = fake(Some(Ok(answer)));
     let measured = measure(&fake, &settings()).await.unwrap();
     assert_eq!(measured.text, "[[0.01 0.003]]");
@@ -80,7 +83,9 @@ async fn asks_for_the_window_and_gives_records_newest_first() {
     assert_eq!((scope.region.as_str(), window.end), ("eu-west-1", now()));
     assert_eq!(window.start, now() - SignedDuration::from_mins(10));
     assert_eq!(queries[0].source, MetricSource::Expression("errors / requests".to_owned()));
-    let MetricSource::Statistic { period_seconds, unit, dimensions, .. } = &queries[1].source else { panic!() };
+    let MetricSource::Statistic { period_seconds, unit, dimensions, .. } = &queries[1].source else {
+        panic!()
+    };
     assert_eq!((*period_seconds, unit.as_deref(), dimensions.len()), (60, None, 1));
     assert!(queries[0].return_data && !queries[1].return_data);
 }
@@ -90,7 +95,9 @@ async fn no_points_are_an_empty_list_of_values() {
     let fake = fake(Some(Ok(vec![series("rate", &[], SeriesStatus::Complete)])));
     let measured = measure(&fake, &settings()).await.unwrap();
     assert_eq!(measured.text, "[[]]");
-    assert!(Program::compile("len(result[0].Values) == 0").unwrap().evaluate(&measured.result, now()).unwrap());
+    assert!(
+        Program::compile("len(result[0].Values) == 0").unwrap().evaluate(&measured.result, now()).unwrap()
+    );
 }
 
 #[tokio::test]

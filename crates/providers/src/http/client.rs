@@ -126,9 +126,8 @@ impl Client {
             let answer = self.pool(call.insecure, origin).request(request).await;
             let (parts, stream) = answer.map_err(failed)?.into_parts();
             let has_body = !body.is_empty();
-            let next =
-                redirect::next(&target.uri, &method, &headers, has_body, parts.status, &parts.headers)
-                    .map_err(ProviderError::new)?;
+            let next = redirect::next(&target.uri, &method, &headers, has_body, parts.status, &parts.headers)
+                .map_err(ProviderError::new)?;
             // Also the body of a redirect is read, or its connection could not be used again.
             let read = read(stream).await?;
             let Some(next) = next else { return Ok(Answer { status: parts.status, body: read }) };

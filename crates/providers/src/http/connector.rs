@@ -55,12 +55,13 @@ impl Connector {
     async fn connect(self, uri: Uri) -> io::Result<TokioIo<TcpStream>> {
         let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-        let addresses = match host.parse::<IpAddr>() {
-            Ok(address) => vec![SocketAddr::new(address, port)],
-            Err(_) => self.resolver.resolve(host, port).await.map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot resolve {host}: {error}"))
-            })?,
-        };
+        let addresses =
+            match host.parse::<IpAddr>() {
+                Ok(address) => vec![SocketAddr::new(address, port)],
+                Err(_) => self.resolver.resolve(host, port).await.map_err(|error| {
+                    io::Error::new(error.kind(), format!("cannot resolve {host}: {error}"))
+                })?,
+            };
         let mut last = io::Error::new(io::ErrorKind::NotFound, format!("{host} has no address"));
         for address in addresses.into_iter().take(MAX_ADDRESSES) {
             match self.dial(address).await {

@@ -27,7 +27,9 @@ impl Reply {
 
     pub(crate) fn status(status: u16, headers: &str, body: &str) -> Self {
         let length = body.len();
-        Self::Raw(format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n{body}").into_bytes())
+        Self::Raw(
+            format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\n{headers}\r\n{body}").into_bytes(),
+        )
     }
 
     pub(crate) fn redirect(status: u16, location: &str) -> Self {

@@ -1,7 +1,7 @@
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -214,7 +214,8 @@ async fn a_post_that_is_redirected_loses_its_body_or_stays_where_it_is() {
         _ => Reply::ok("seen"),
     })
     .await;
-    let post = |path: &str| Call { method: Method::POST, body: Bytes::from("secret"), ..call(server.url(path)) };
+    let post =
+        |path: &str| Call { method: Method::POST, body: Bytes::from("secret"), ..call(server.url(path)) };
     assert_eq!(&local_client().call(&post("/see")).await.unwrap().body[..], b"seen");
     assert!(!server.seen().pop().unwrap().contains("secret"));
     assert!(message(local_client().call(&post("/keep")).await).contains("refused"));
@@ -247,7 +248,8 @@ async fn a_server_that_goes_silent_costs_the_timeout_and_no_more() {
 
 #[tokio::test]
 async fn a_body_that_breaks_off_is_an_error() {
-    let server = Server::start(|_| Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabHTTP".to_vec())).await;
+    let server =
+        Server::start(|_| Reply::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nabHTTP".to_vec())).await;
     let answer = local_client().call(&call(server.url("/"))).await;
     assert!(answer.is_ok(), "five bytes are five bytes");
     let server = Server::start(|_| {
@@ -287,7 +289,9 @@ mod over_tls {
                 let Ok(mut stream) = acceptor.accept(stream).await else { continue };
                 let mut buffer = [0; 4096];
                 let _ = stream.read(&mut buffer).await;
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok")
+                    .await;
                 let _ = stream.shutdown().await;
             }
         });

@@ -35,13 +35,14 @@ pub(super) fn parse(text: &str) -> Result<Target, InvalidUrl> {
         return Err(InvalidUrl::TooLong);
     }
     let text = text.split_once('#').map_or(text, |(before, _)| before).trim();
-    let begins = |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+    let begins =
+        |scheme: &str| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
     if !begins("http://") && !begins("https://") {
         return Err(InvalidUrl::NotHttp);
     }
-    let uri: Uri = encoded(text).parse().map_err(|error: http::uri::InvalidUri| {
-        InvalidUrl::Malformed(error.to_string())
-    })?;
+    let uri: Uri = encoded(text)
+        .parse()
+        .map_err(|error: http::uri::InvalidUri| InvalidUrl::Malformed(error.to_string()))?;
     if uri.host().is_none_or(str::is_empty) {
         return Err(InvalidUrl::NotHttp);
     }
@@ -121,10 +122,12 @@ pub(super) fn joined(base: &Uri, location: &str) -> Result<Target, InvalidUrl> {
 
 /// Whether two addresses have one scheme, host and port.
 pub(super) fn same_origin(left: &Uri, right: &Uri) -> bool {
-    let port = |uri: &Uri| uri.port_u16().or(match uri.scheme() {
-        Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
-        _ => Some(80),
-    });
+    let port = |uri: &Uri| {
+        uri.port_u16().or(match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => Some(443),
+            _ => Some(80),
+        })
+    };
     let host = |uri: &Uri| uri.host().unwrap_or_default().to_ascii_lowercase();
     left.scheme() == right.scheme() && host(left) == host(right) && port(left) == port(right)
 }
@@ -144,7 +147,17 @@ mod tests {
 
     #[test]
     fn only_http_servers_have_addresses() {
-        for text in ["", "h", "/x", "ftp://h/", "file:///etc/passwd", "http://", "http:///x", "gopher://h", "http://a b/"] {
+        for text in [
+            "",
+            "h",
+            "/x",
+            "ftp://h/",
+            "file:///etc/passwd",
+            "http://",
+            "http:///x",
+            "gopher://h",
+            "http://a b/",
+        ] {
             assert!(parse(text).is_err(), "{text:?}");
         }
         assert_eq!(parse(&format!("http://h/{}", "x".repeat(9_000))).unwrap_err(), InvalidUrl::TooLong);

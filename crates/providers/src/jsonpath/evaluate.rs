@@ -59,7 +59,12 @@ impl<'a> Search<'a> {
         Ok(found)
     }
 
-    fn one(&mut self, step: &Step, value: &'a Value, found: &mut Vec<&'a Value>) -> Result<(), JsonPathError> {
+    fn one(
+        &mut self,
+        step: &Step,
+        value: &'a Value,
+        found: &mut Vec<&'a Value>,
+    ) -> Result<(), JsonPathError> {
         match step {
             Step::Field(name) => match value.get(name.as_str()) {
                 Some(value) => found.push(value),
@@ -73,7 +78,8 @@ impl<'a> Search<'a> {
             Step::Recursive => self.descend(value, found)?,
             Step::Index(index) => {
                 let items = array(value)?;
-                let place = if *index < 0 { index.saturating_add_unsigned(items.len() as u64) } else { *index };
+                let place =
+                    if *index < 0 { index.saturating_add_unsigned(items.len() as u64) } else { *index };
                 let item = usize::try_from(place).ok().and_then(|place| items.get(place));
                 let missing = || {
                     let length = items.len();

@@ -211,7 +211,9 @@ impl<'a> Reader<'a> {
     fn slice(&mut self) -> Parsed<Step> {
         let from = self.integer()?;
         if !self.take(":") {
-            return from.map(Step::Index).ok_or_else(|| JsonPathError::new("jsonPath has an index that is no number"));
+            return from
+                .map(Step::Index)
+                .ok_or_else(|| JsonPathError::new("jsonPath has an index that is no number"));
         }
         let to = self.integer()?;
         let step = if self.take(":") { self.integer()?.unwrap_or(1) } else { 1 };
@@ -270,7 +272,9 @@ impl<'a> Reader<'a> {
             _ => {
                 let word = self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '.'));
                 match serde_json::from_str(word) {
-                    Ok(literal @ (Value::Number(_) | Value::Bool(_) | Value::Null)) => Ok(Operand::Literal(literal)),
+                    Ok(literal @ (Value::Number(_) | Value::Bool(_) | Value::Null)) => {
+                        Ok(Operand::Literal(literal))
+                    }
                     _ => bad(format!("jsonPath cannot compare with {word:?}")),
                 }
             }

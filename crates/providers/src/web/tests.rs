@@ -59,7 +59,8 @@ async fn null_and_text_are_values_too() {
 
 #[tokio::test]
 async fn bytes_that_are_no_text_do_no_harm() {
-    let server = Server::start(|_| Reply::Raw(b"HTTP/1.1 200 X\r\ncontent-length: 3\r\n\r\na\xff\xfe".to_vec())).await;
+    let server =
+        Server::start(|_| Reply::Raw(b"HTTP/1.1 200 X\r\ncontent-length: 3\r\n\r\na\xff\xfe".to_vec())).await;
     assert_eq!(measure(json!({"url": server.url("/")})).await.unwrap().text, "a\u{fffd}\u{fffd}");
 }
 
@@ -86,7 +87,8 @@ async fn other_statuses_are_errors_with_their_number() {
 async fn method_headers_and_body_are_sent() {
     let server = Server::start(|_| Reply::ok("1")).await;
     let headers = json!([{"key": "X-Scope", "value": "a\n"}]);
-    let settings = json!({"url": server.url("/q"), "method": "POST", "headers": headers, "jsonBody": {"a": [1]}});
+    let settings =
+        json!({"url": server.url("/q"), "method": "POST", "headers": headers, "jsonBody": {"a": [1]}});
     measure(settings).await.unwrap();
     let text = json!({"url": server.url("/q"), "method": "PUT", "body": "plain"});
     measure(text).await.unwrap();
@@ -109,8 +111,14 @@ fn settings_that_cannot_work_are_refused_before_any_call() {
         (json!({"url": url, "body": "x"}), "need method POST or PUT"),
         (json!({"url": url, "method": "POST", "body": "x", "jsonBody": {}}), "both cannot exist"),
         (json!({"url": url, "jsonPath": "$.a"}), "jsonPath needs braces"),
-        (json!({"url": url, "headers": [{"key": "a b", "value": ""}]}), "headers[0]: \"a b\" is no header name"),
-        (json!({"url": url, "headers": [{"key": "a", "value": "hun\u{7}ter2"}]}), "the value of a has a character"),
+        (
+            json!({"url": url, "headers": [{"key": "a b", "value": ""}]}),
+            "headers[0]: \"a b\" is no header name",
+        ),
+        (
+            json!({"url": url, "headers": [{"key": "a", "value": "hun\u{7}ter2"}]}),
+            "the value of a has a character",
+        ),
         (json!({"url": url, "timeoutSeconds": "x"}), "invalid web settings"),
         (json!({"url": url, "authentication": {"oauth2": {"tokenUrl": url}}}), "clientId and clientSecret"),
     ];
