@@ -49,10 +49,10 @@ impl<K> Lenient<K> {
     ///
     /// # Errors
     /// When the object does not fit its type.
-    pub fn into_result(self) -> Result<K, Malformed> {
+    pub fn into_result(self) -> Result<K, Box<Malformed>> {
         match self {
             Self::Valid(object) => Ok(*object),
-            Self::Malformed(malformed) => Err(*malformed),
+            Self::Malformed(malformed) => Err(malformed),
         }
     }
 
@@ -93,16 +93,16 @@ pub fn decode<K: DeserializeOwned>(object: Value) -> Result<K, DecodeError> {
 ///
 /// # Errors
 /// When a field does not fit; names it.
-pub fn decode_dynamic<K: DeserializeOwned>(object: DynamicObject) -> Result<K, Malformed> {
+pub fn decode_dynamic<K: DeserializeOwned>(object: DynamicObject) -> Result<K, Box<Malformed>> {
     let metadata = object.metadata.clone();
     let object = match serde_json::to_value(object) {
         Ok(object) => object,
         Err(error) => {
             let error = DecodeError { path: ".".to_owned(), message: error.to_string() };
-            return Err(Malformed { metadata, error, object: Value::Null });
+            return Err(Box::new(Malformed { metadata, error, object: Value::Null }));
         }
     };
-    decode(object.clone()).map_err(|error| Malformed { metadata, error, object })
+    decode(object.clone()).map_err(|error| Box::new(Malformed { metadata, error, object }))
 }
 
 fn prepared(mut object: Value) -> Value {

@@ -30,6 +30,7 @@ pub mod nlb_config;
 pub mod observe;
 pub mod offline;
 pub mod pause;
+pub mod template;
 pub mod version_blocklist;
 pub mod write;
 

@@ -86,6 +86,16 @@ pub struct PlannedReason {
     pub message: String,
 }
 
+/// The plans that the controller would carry out at `now`.
+pub fn plan(folder: &Folder, now: Timestamp) -> PlanDocument {
+    let cells = folder.cells.iter().map(|cell| {
+        let observed = observe(&view(folder, cell));
+        let plan = okra_domain::cell::plan(&observed, now);
+        cell_plan(&observed, &plan)
+    });
+    PlanDocument { cells: cells.collect() }
+}
+
 /// What a folder holds around one Cell.
 pub fn view<'a>(folder: &'a Folder, cell: &'a Lenient<Cell>) -> CellView<'a> {
     let metadata = cell.meta();

@@ -19,9 +19,9 @@ use crate::common::Condition;
     status = "PauseStatus",
     derive = "PartialEq",
     doc = "Waits until a moment, or until somebody cancels the wait.",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Expires At", type_ = "date", json_path = ".spec.expireTime"),
-    printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.lastSyncTime")
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase"}"#,
+    printcolumn = r#"{"name": "Expires At", "type": "date", "jsonPath": ".spec.expireTime"}"#,
+    printcolumn = r#"{"name": "Last Sync", "type": "date", "jsonPath": ".status.lastSyncTime"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PauseSpec {

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::CellSpec;
 use super::ingress::{AlbIngress, NlbIngress, TYPE_ALB, TYPE_NLB, TargetGroupSelector};
-use crate::alb_config::{AWSApplicationLoadBalancerConfigSpec, AlbListener};
+use crate::alb_config::AWSApplicationLoadBalancerConfigSpec;
 use crate::load_balancer::{Forward, WeightedTargetGroup};
 use crate::names::DEFAULT_VERSION_LABELS;
 use crate::nlb_config::{AWSNetworkLoadBalancerConfigSpec, NlbListener};
@@ -141,7 +141,7 @@ impl EntryPoint {
     ) -> AWSApplicationLoadBalancerConfigSpec {
         let mut spec = AWSApplicationLoadBalancerConfigSpec {
             listener_arn: alb.listener_arn.clone(),
-            listener: Some(alb.listener.clone().unwrap_or_else(AlbListener::default)),
+            listener: Some(alb.listener.clone().unwrap_or_default()),
             overwrite,
             ..Default::default()
         };

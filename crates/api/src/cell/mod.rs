@@ -38,12 +38,12 @@ use serde::{Deserialize, Serialize};
     status = "CellStatus",
     derive = "PartialEq",
     doc = "Interchangeable clusters behind one entry point, and how traffic moves from one version of them to the next.",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Stable", type_ = "string", json_path = ".status.stableVersion"),
-    printcolumn(name = "Desired", type_ = "string", json_path = ".status.desiredVersion"),
-    printcolumn(name = "Step", type_ = "integer", json_path = ".status.currentStepIndex"),
-    printcolumn(name = "Weight", type_ = "integer", json_path = ".status.canaryWeight"),
-    printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.lastSyncTime")
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase"}"#,
+    printcolumn = r#"{"name": "Stable", "type": "string", "jsonPath": ".status.stableVersion"}"#,
+    printcolumn = r#"{"name": "Desired", "type": "string", "jsonPath": ".status.desiredVersion"}"#,
+    printcolumn = r#"{"name": "Step", "type": "integer", "jsonPath": ".status.currentStepIndex"}"#,
+    printcolumn = r#"{"name": "Weight", "type": "integer", "jsonPath": ".status.canaryWeight"}"#,
+    printcolumn = r#"{"name": "Last Sync", "type": "date", "jsonPath": ".status.lastSyncTime"}"#
 )]
 #[serde(rename_all = "camelCase")]
 pub struct CellSpec {

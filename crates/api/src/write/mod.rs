@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::cell::Cell;
 use crate::names::LABEL_VALUE_MAX;
+use crate::template::is_label_value;
 
 /// How many hexadecimal digits tell shortened texts apart.
 const HASH_DIGITS: usize = 8;
@@ -40,14 +41,10 @@ pub fn owner_reference(cell: &Cell) -> OwnerReference {
 /// A text as a legal label value (H-61): what is too long or holds other
 /// characters is shortened and gets a hash, so that two texts stay two.
 pub fn label_value(text: &str) -> String {
-    let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    let ends = |text: &str| {
-        text.starts_with(|letter: char| letter.is_ascii_alphanumeric())
-            && text.ends_with(|letter: char| letter.is_ascii_alphanumeric())
-    };
-    if text.is_empty() || (text.len() <= LABEL_VALUE_MAX && text.chars().all(legal) && ends(text)) {
+    if is_label_value(text) {
         return text.to_owned();
     }
+    let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     let hash: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let kept: String = text
         .chars()
