@@ -1,6 +1,8 @@
 //! A namespace as a map of objects, with the Cell controller's loop and a
 //! load balancer that does at once what its config says.
 
+#![allow(dead_code, reason = "each test file uses its part of the world")]
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -51,11 +53,49 @@ impl World {
     }
 
     pub(crate) fn target_group(&mut self, name: &str, version: &str) {
-        let arn = format!("arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/{name}/1");
         self.put(json!({
             "apiVersion": "okra.mumo.co/v1alpha1", "kind": "AWSTargetGroup",
             "metadata": {"name": name, "labels": {"role": "web", "okra.mumo.co/version": version}},
-            "spec": {"arn": arn}, "status": {"healthyTargets": 1, "registeredTargets": 1},
+            "spec": {"arn": arn(name)}, "status": {"healthyTargets": 1, "registeredTargets": 1},
+        }));
+    }
+
+    /// A config of the Cell that AWS shows, with healthy targets.
+    pub(crate) fn config(&mut self, weights: &[(&str, i64)]) {
+        let groups: Vec<Value> = weights
+            .iter()
+            .map(|(name, weight)| json!({"name": name, "arn": arn(name), "weight": weight}))
+            .collect();
+        self.put(json!({
+            "apiVersion": "okra.mumo.co/v1alpha1", "kind": "AWSApplicationLoadBalancerConfig",
+            "metadata": {"name": "web", "generation": 1, "ownerReferences": [owner()]},
+            "spec": {
+                "listenerARN": "arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener/app/web/1/2",
+                "listener": {"rule": {"priority": 10, "hosts": ["web.example"], "forward": {"targetGroups": groups}}},
+            },
+        }));
+        self.confirm();
+    }
+
+    pub(crate) fn patch_cell(&mut self, patch: &Value) {
+        let mut cell = self.object("Cell", "web").clone();
+        apply(&mut cell, patch);
+        self.put(cell);
+    }
+
+    pub(crate) fn block(&mut self, version: &str) {
+        self.put(json!({
+            "apiVersion": "okra.mumo.co/v1alpha1", "kind": "VersionBlocklist", "metadata": {"name": "web"},
+            "spec": {"items": [{"version": version, "cause": "AnalysisFailed"}]},
+        }));
+    }
+
+    pub(crate) fn failed_run(&mut self, rollout_id: &str, step: usize) {
+        self.put(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun",
+            "metadata": {"name": format!("web-{rollout_id}-{step}"), "ownerReferences": [owner()], "labels": {
+                "okra.mumo.co/rollout-id": rollout_id, "okra.mumo.co/step-index": step.to_string()}},
+            "spec": {"metrics": [{"name": "m"}]}, "status": {"phase": "Failed"},
         }));
     }
 
@@ -244,6 +284,14 @@ impl World {
         });
         self.writes += 1;
     }
+}
+
+fn arn(name: &str) -> String {
+    format!("arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/{name}/1")
+}
+
+fn owner() -> Value {
+    json!({"apiVersion": "okra.mumo.co/v1alpha1", "kind": "Cell", "name": "web", "uid": "u1"})
 }
 
 /// RFC 7396, without the resource version, which nobody here keeps.
