@@ -177,3 +177,21 @@ pub struct Explanation {
     /// What happens next, and when; empty where nothing does.
     pub next: String,
 }
+
+impl std::fmt::Display for Explanation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.reason, self.message)?;
+        if self.next.is_empty() { Ok(()) } else { write!(f, "; {}", self.next) }
+    }
+}
+
+/// What `okra why` prints: every reason of the plan, or that there is nothing to do.
+pub fn explain(plan: &Plan) -> Vec<String> {
+    let mut lines: Vec<String> = plan.reasons.iter().map(ToString::to_string).collect();
+    if lines.is_empty() {
+        lines.push(plan.status.message.clone());
+    }
+    lines.extend(plan.warnings.iter().map(|warning| format!("warning: {warning}")));
+    lines.extend(plan.wake_at.map(|at| format!("planned again at {at}, or when something changes")));
+    lines
+}

@@ -90,7 +90,18 @@ pub struct RunningRollout {
     pub background_passed: bool,
     /// `PromoteFull` was said: no pauses, analyses and settling any more.
     pub promoted_fully: bool,
-    /// Who ended a step, for the history.
+    /// Steps whose wait a human ended, for the history.
+    pub passed: Vec<PassedStep>,
+}
+
+/// A step whose wait a human ended (2.6.2b: "history says so").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedStep {
+    /// Index of the step.
+    pub step: usize,
+    /// With which word.
+    pub verb: Verb,
+    /// Who.
     pub by: Option<String>,
 }
 
@@ -109,7 +120,7 @@ impl RunningRollout {
             approved_step: None,
             background_passed: false,
             promoted_fully: false,
-            by: None,
+            passed: Vec::new(),
         }
     }
 }
@@ -209,9 +220,4 @@ pub struct AnalysisVerdict {
     pub phase: String,
     /// Its last measured value.
     pub value: Option<String>,
-}
-
-/// A verb that ended a step, as the history tells it.
-pub(crate) fn passed_by(verb: Verb, by: Option<&str>) -> String {
-    format!("passed by {verb} of {}", by.unwrap_or("an unnamed user"))
 }

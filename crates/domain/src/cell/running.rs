@@ -1,0 +1,55 @@
+//! Which rollout is under way, as far as it was recorded
+//! (`spec/okra.md` 2.6.2: the absence of a field never restarts one).
+
+use super::status::{RolloutKind, RunningRollout, Status};
+use super::view::View;
+use crate::phase::Phase;
+use crate::rollout_id::RolloutId;
+use crate::version::{ServedVersion, Version};
+
+/// The rollout that was under way when the status was written.
+#[derive(Clone, Debug)]
+pub(super) struct Running {
+    /// Absent where nobody recorded one, as under the Go program (5.7-4).
+    pub id: Option<RolloutId>,
+    pub record: RunningRollout,
+}
+
+impl Running {
+    pub(super) fn version(&self) -> &Version {
+        &self.record.version
+    }
+
+    /// Whether it moves by steps, to a newer version.
+    pub(super) fn is_rollout(&self) -> bool {
+        self.record.kind == RolloutKind::Rollout
+    }
+}
+
+/// Reads it from the record, else from what serves.
+pub(super) fn running(view: &View<'_>) -> Option<Running> {
+    let status = view.status;
+    if let Some(record) = &status.rollout {
+        return Some(Running { id: status.rollout_id.clone(), record: record.clone() });
+    }
+    if matches!(status.phase, Some(Phase::Completed | Phase::Failed)) {
+        return None;
+    }
+    let stable = status.stable_version.clone()?;
+    let version = recorded_target(status, &stable).or_else(|| serving_above(view, &stable))?;
+    let record = RunningRollout::new(RolloutKind::Rollout, version, Some(stable));
+    Some(Running { id: status.rollout_id.clone(), record })
+}
+
+/// A desired version above stable, while a rollout id is recorded.
+fn recorded_target(status: &Status, stable: &ServedVersion) -> Option<Version> {
+    status.rollout_id.as_ref()?;
+    let desired = status.desired_version.as_ref()?;
+    (desired > stable).then(|| desired.known().cloned()).flatten()
+}
+
+/// The greatest version above stable that holds weight.
+fn serving_above(view: &View<'_>, stable: &ServedVersion) -> Option<Version> {
+    let serving = view.entries.iter().filter(|entry| entry.weight > 0).map(super::view::Entry::version);
+    serving.filter(|version| version > stable).max().and_then(|version| version.known().cloned())
+}
