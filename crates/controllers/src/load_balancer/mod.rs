@@ -1,0 +1,102 @@
+//! AWSApplicationLoadBalancerConfig: one rule of an ALB listener, kept as its
+//! object says (`spec/okra.md` 3.3.2).
+//!
+//! ```text
+//!   object ──> desired ──> act: read ─> plan ─> write ─> read back ──┐
+//!                             ▲           └─ drift, refusal ─────────┼──> status ──> object
+//!   DescribeTargetHealth ─────┴─── health ───────────────────────────┘       └─────> AWSTargetGroup
+//! ```
+//!
+//! The rule is read when the spec changes, after every write, and once a
+//! verification interval; health is read every 2 seconds while somebody waits
+//! for it, else every 5 minutes. [`plan`], [`compare`], [`desired`] and
+//! [`status`] are pure.
+
+mod act;
+mod compare;
+mod desired;
+mod health;
+mod memory;
+mod ownership;
+mod pace;
+mod plan;
+mod reasons;
+mod reconcile;
+mod status;
+mod target_groups;
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use kube::Resource;
+use kube::runtime::controller::{Action, Controller};
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::runtime::{WatchStreamExt as _, watcher::watcher as watch};
+use okra_api::{AWSApplicationLoadBalancerConfig, AWSTargetGroup, Cell, Lenient};
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use crate::Context;
+use memory::Memories;
+
+/// The name of this controller in metrics and events.
+pub(crate) const NAME: &str = "load_balancer";
+
+type Config = AWSApplicationLoadBalancerConfig;
+
+/// What the reconciles of this controller share.
+pub(crate) struct Shared {
+    pub(crate) context: Context,
+    /// All configs, to see two that want one rule.
+    pub(crate) configs: Store<Lenient<Config>>,
+    /// All Cells, to see whether a rollout runs.
+    pub(crate) cells: Store<Lenient<Cell>>,
+    /// All target groups, whose health this controller writes.
+    pub(crate) groups: Store<Lenient<AWSTargetGroup>>,
+    pub(crate) memories: Memories,
+    /// UID of the management API's `kube-system` namespace.
+    pub(crate) cluster_id: OnceCell<String>,
+}
+
+/// Runs until `stop`.
+pub async fn run(context: Context, stop: CancellationToken) {
+    let everything = watcher::Config::default;
+    let configs = Controller::new(context.watched::<Lenient<Config>>(), everything());
+    let groups = Controller::new(context.watched::<Lenient<AWSTargetGroup>>(), everything());
+    let (cells, cells_writer) = reflector::store::<Lenient<Cell>>();
+    let cells_seen = watch(context.watched::<Lenient<Cell>>(), everything())
+        .default_backoff()
+        .reflect(cells_writer)
+        .take_until(stop.clone().cancelled_owned())
+        .for_each(|_| std::future::ready(()));
+    let shared = Arc::new(Shared {
+        configs: configs.store(),
+        groups: groups.store(),
+        cells,
+        memories: Memories::default(),
+        cluster_id: OnceCell::new(),
+        context,
+    });
+    let configs = configs
+        .watches(shared.context.watched::<Lenient<Cell>>(), everything(), |cell| same_name(&cell))
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(reconcile::reconcile, reconcile::on_error, shared.clone())
+        .for_each(|_| std::future::ready(()));
+    let groups = groups
+        .graceful_shutdown_on(stop.cancelled_owned())
+        .run(target_groups::reconcile, target_groups::on_error, shared)
+        .for_each(|_| std::future::ready(()));
+    futures::join!(configs, groups, cells_seen);
+}
+
+/// A Cell and its config bear one name.
+fn same_name<K: Resource>(object: &K) -> Option<ObjectRef<Lenient<Config>>> {
+    let name = object.meta().name.as_deref()?;
+    Some(ObjectRef::new(name).within(object.meta().namespace.as_deref()?))
+}
+
+/// An action after `wait` on the clock.
+pub(crate) fn again(wait: std::time::Duration) -> Action {
+    Action::requeue(wait)
+}
