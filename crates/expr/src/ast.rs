@@ -53,6 +53,8 @@ pub(crate) enum Unary {
 #[derive(Debug, Clone)]
 pub(crate) struct Term {
     pub(crate) operator: Operator,
+    /// Where the operator and its right operand begin in the source.
+    pub(crate) place: (usize, usize),
     /// `not in`, `not matches` and so on.
     pub(crate) negated: bool,
     pub(crate) right: Expr,

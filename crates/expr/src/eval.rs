@@ -17,10 +17,17 @@ type Outcome = Result<Value, EvalError>;
 
 /// Evaluates a tree for one `result`.
 pub(crate) fn evaluate(expression: &Expr, result: &Value, now: Timestamp) -> Outcome {
+    evaluator(result, now)?.value(expression)
+}
+
+/// Evaluates the beginning of a list of operators.
+pub(crate) fn evaluate_fold(first: &Expr, terms: &[Term], result: &Value, now: Timestamp) -> Outcome {
+    evaluator(result, now)?.fold(first, terms)
+}
+
+fn evaluator(result: &Value, now: Timestamp) -> Result<Evaluator, EvalError> {
     let result = checked(result.clone())?;
-    let context = Context::new(now);
-    let mut evaluator = Evaluator { result, context, variables: Vec::new(), scopes: Vec::new() };
-    evaluator.value(expression)
+    Ok(Evaluator { result, context: Context::new(now), variables: Vec::new(), scopes: Vec::new() })
 }
 
 struct Evaluator {

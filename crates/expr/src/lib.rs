@@ -26,6 +26,7 @@ mod ast;
 mod context;
 mod error;
 mod eval;
+mod explain;
 mod functions;
 pub mod limits;
 mod operators;
@@ -49,6 +50,7 @@ pub fn pattern_matches(pattern: &str, text: &str) -> bool {
 /// A condition, checked and ready to be evaluated any number of times.
 #[derive(Debug, Clone)]
 pub struct Program {
+    source: Box<str>,
     expression: ast::Expr,
 }
 
@@ -60,7 +62,7 @@ impl Program {
     /// All that is wrong without knowing the data: syntax, unknown names and functions, argument
     /// counts, pattern literals, limits. Types are not looked at.
     pub fn compile(source: &str) -> Result<Self, CompileError> {
-        Ok(Self { expression: parser::parse(source, true)? })
+        Ok(Self { source: source.into(), expression: parser::parse(source, true)? })
     }
 
     /// Reads an expression for a time, such as the ends of a range query; it has no `result`.
@@ -88,6 +90,12 @@ impl Program {
             error if result.is_nil_or_empty() => EvalError::NoData(Box::new(error)),
             error => error,
         })
+    }
+
+    /// The part of the condition that made it what it is for this result: of parts joined by `&&`
+    /// the first that is false, of parts joined by `||` the first that is true.
+    pub fn deciding_limb(&self, result: &Value, now: Timestamp) -> Option<&str> {
+        explain::deciding_limb(&self.source, &self.expression, result, now)
     }
 
     /// The value of the expression, whatever its type.

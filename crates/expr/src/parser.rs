@@ -237,7 +237,6 @@ impl Parser {
                 left = self.pipe(fold(left, std::mem::take(&mut terms)))?;
             } else if let Some((operator, binding, negated)) = self.binary_operator(precedence)? {
                 self.check_coalesce(operator, &terms)?;
-                self.position += if negated { 2 } else { 1 };
                 let known = self.known_fold(&left, &terms);
                 terms.push(self.term(operator, binding, negated, known)?);
             } else if precedence == PIPE && self.at("?") {
@@ -279,7 +278,7 @@ impl Parser {
         Ok((*binding >= precedence).then_some((*operator, *binding, negated)))
     }
 
-    /// The right side of an operator.
+    /// An operator and its right side.
     fn term(
         &mut self,
         operator: Operator,
@@ -287,8 +286,10 @@ impl Parser {
         negated: bool,
         left: Known,
     ) -> Result<Term, CompileError> {
-        let right_associative = operator == Operator::Power;
+        let begin = self.offset();
+        self.position += if negated { 2 } else { 1 };
         let offset = self.offset();
+        let right_associative = operator == Operator::Power;
         let right = self.expression(if right_associative { binding } else { binding + 1 })?;
         let known = (left, self.known(&right));
         let pattern = match (&right, operator) {
@@ -306,7 +307,7 @@ impl Parser {
                 chain.push((next, self.expression(binding + 1)?));
             }
         }
-        let term = Term { operator, negated, right, known, pattern, chain };
+        let term = Term { operator, place: (begin, offset), negated, right, known, pattern, chain };
         self.node(Expr::Literal(Value::Nil))?;
         Ok(term)
     }

@@ -388,6 +388,27 @@ fn a_time_expression_has_no_result() {
 }
 
 #[test]
+fn the_limb_that_decided_is_found() {
+    let rows = [
+        ("result > 1 && result < 5", Some("result < 5")),
+        ("result > 9 && result < 5 && true", Some("result > 9")),
+        ("result > 1 and (result < 5 or result > 99) and true", Some("(result < 5 or result > 99)")),
+        ("result > 99 || result > 1 || true", Some("result > 1")),
+        ("0 < result < 5 && true", Some("0 < result < 5")),
+        ("result > 1 && result < 99", None),
+        ("result > 99 || result > 98", None),
+        ("result > 1 && result < 5 || false", None),
+        ("result < 5", None),
+        ("!(result > 1 && result < 5)", None),
+        ("result > 1 ? true && false : false", None),
+    ];
+    for (condition, expected) in rows {
+        let program = Program::compile(condition).unwrap();
+        assert_eq!(program.deciding_limb(&Value::Float(7.0), now()), expected, "{condition}");
+    }
+}
+
+#[test]
 fn a_pattern_that_is_none_matches_nothing() {
     assert!(okra_expr::pattern_matches("err.*rate", "my-error-rate"));
     assert!(!okra_expr::pattern_matches("*", "x"));

@@ -46,14 +46,22 @@ impl Conditions {
 
     /// What a measured value comes to. `text` is the value as people read it.
     pub fn judge(&self, text: &str, result: &Value, now: Timestamp) -> Judgement {
-        let success = self.success.as_ref().map(|condition| evaluated(condition, result, now));
-        let failure = self.failure.as_ref().map(|condition| evaluated(condition, result, now));
+        let success = self.success.as_ref().map(|condition| evaluated(condition, false, result, now));
+        let failure = self.failure.as_ref().map(|condition| evaluated(condition, true, result, now));
         judge(text, success.as_ref(), failure.as_ref())
     }
 }
 
-fn evaluated<'a>((text, program): &'a (String, Program), result: &Value, now: Timestamp) -> Condition<'a> {
-    Condition { text, outcome: program.evaluate(result, now).map_err(|error| error.to_string()) }
+/// Evaluates a condition, and if it is `fatal`, finds the part that made it so.
+fn evaluated<'a>(
+    (text, program): &'a (String, Program),
+    fatal: bool,
+    result: &Value,
+    now: Timestamp,
+) -> Condition<'a> {
+    let outcome = program.evaluate(result, now).map_err(|error| error.to_string());
+    let deciding = if outcome == Ok(fatal) { program.deciding_limb(result, now) } else { None };
+    Condition { text, outcome, deciding }
 }
 
 #[cfg(test)]
@@ -76,6 +84,8 @@ mod tests {
         let failed = judged("", "result[0] > 0.05", &list);
         assert_eq!(failed.phase, Phase::Failed);
         assert_eq!(failed.message, "value [0.07]: failureCondition \"result[0] > 0.05\" is true");
+        let half = judged("len(result) > 0 && result[0] < 0.05", "", &list).message;
+        assert!(half.ends_with("is false, since \"result[0] < 0.05\" is"), "{half}");
     }
 
     #[test]

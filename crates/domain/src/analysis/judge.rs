@@ -9,6 +9,8 @@ pub struct Condition<'a> {
     pub text: &'a str,
     /// Whether it holds, or why that cannot be said.
     pub outcome: Result<bool, String>,
+    /// The part of it that decided, if one did.
+    pub deciding: Option<&'a str>,
 }
 
 /// What a measurement comes to.
@@ -25,36 +27,37 @@ pub struct Judgement {
 /// An error of the success condition is reported before one of the failure condition.
 pub fn judge(value: &str, success: Option<&Condition<'_>>, failure: Option<&Condition<'_>>) -> Judgement {
     for (name, condition) in [("successCondition", success), ("failureCondition", failure)] {
-        if let Some(Condition { text, outcome: Err(reason) }) = condition {
+        if let Some(Condition { text, outcome: Err(reason), .. }) = condition {
             let message = format!("could not evaluate {name} \"{text}\": {reason}");
             return Judgement { phase: Phase::Error, message };
         }
     }
     let holds = |condition: &Condition<'_>| matches!(condition.outcome, Ok(true));
     let value = clipped(value);
-    let text =
-        |condition: Option<&Condition<'_>>| condition.map_or("", |condition| condition.text).to_owned();
-    match (success.map(holds), failure.map(holds)) {
-        (_, Some(true)) => Judgement {
+    match (success, failure) {
+        (_, Some(failure)) if holds(failure) => Judgement {
             phase: Phase::Failed,
-            message: format!("value {value}: failureCondition \"{}\" is true", text(failure)),
+            message: format!("value {value}: failureCondition {}", said(failure, true)),
         },
-        (None | Some(true), None | Some(false)) => {
-            Judgement { phase: Phase::Successful, message: String::new() }
-        }
-        (Some(false), None) => Judgement {
+        (Some(success), None) if !holds(success) => Judgement {
             phase: Phase::Failed,
-            message: format!("value {value}: successCondition \"{}\" is false", text(success)),
+            message: format!("value {value}: successCondition {}", said(success, false)),
         },
-        (Some(false), Some(false)) => Judgement {
+        (Some(success), Some(failure)) if !holds(success) => Judgement {
             phase: Phase::Inconclusive,
             message: format!(
                 "value {value}: neither successCondition \"{}\" nor failureCondition \"{}\" is true",
-                text(success),
-                text(failure)
+                success.text, failure.text
             ),
         },
+        _ => Judgement { phase: Phase::Successful, message: String::new() },
     }
+}
+
+/// A condition, its outcome, and the part that made it so.
+fn said(condition: &Condition<'_>, outcome: bool) -> String {
+    let part = condition.deciding.map(|part| format!(", since \"{part}\" is")).unwrap_or_default();
+    format!("\"{}\" is {outcome}{part}", condition.text)
 }
 
 /// Characters of a value that a sentence repeats; the value itself stands beside it.
@@ -74,7 +77,7 @@ mod tests {
     use super::*;
 
     fn condition(outcome: Option<bool>) -> Option<Condition<'static>> {
-        outcome.map(|outcome| Condition { text: "result < 1", outcome: Ok(outcome) })
+        outcome.map(|outcome| Condition { text: "result < 1", outcome: Ok(outcome), deciding: None })
     }
 
     #[test]
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn an_error_of_either_condition_is_an_error_and_success_comes_first() {
-        let broken = |reason: &str| Condition { text: "x(", outcome: Err(reason.to_owned()) };
+        let broken = |reason: &str| Condition { text: "x(", outcome: Err(reason.to_owned()), deciding: None };
         let judged = judge("", Some(&broken("first")), Some(&broken("second")));
         assert_eq!(judged.phase, Phase::Error);
         assert_eq!(judged.message, "could not evaluate successCondition \"x(\": first");
@@ -111,5 +114,8 @@ mod tests {
     fn a_failure_says_value_and_condition() {
         let judged = judge("0.07", condition(Some(false)).as_ref(), None);
         assert_eq!(judged.message, "value 0.07: successCondition \"result < 1\" is false");
+        let both = Condition { text: "a && b", outcome: Ok(false), deciding: Some("b") };
+        let expected = "value 1: successCondition \"a && b\" is false, since \"b\" is";
+        assert_eq!(judge("1", Some(&both), None).message, expected);
     }
 }
