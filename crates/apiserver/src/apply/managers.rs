@@ -118,7 +118,9 @@ impl Managers {
     pub(super) fn decode(list: Option<&Value>) -> Option<Managers> {
         match list {
             None | Some(Value::Null) => Some(Managers::default()),
-            Some(Value::Array(entries)) => entries.iter().map(Manager::decode).collect::<Option<_>>().map(Managers),
+            Some(Value::Array(entries)) => {
+                entries.iter().map(Manager::decode).collect::<Option<_>>().map(Managers)
+            }
             Some(_) => None,
         }
     }

@@ -90,32 +90,22 @@ fn merge_item(list: &Schema, live: &BTreeMap<String, Vec<&Value>>, element: &str
     }
 }
 
-/// Takes the members of `doomed` out of a value; `None` if nothing is left of it. The key fields of a list item that
-/// stays are never taken.
-pub(super) fn without(schema: Option<&Schema>, value: &Value, doomed: &FieldSet) -> Option<Value> {
+/// Takes the members of `doomed` out of a value. A container that loses all it held stays, empty: whoever owns it
+/// still does. The key fields of a list item that stays are never taken.
+pub(super) fn without(schema: Option<&Schema>, value: &Value, doomed: &FieldSet) -> Value {
     match (shape(schema, value), value) {
         (Shape::Map(schema), Value::Object(fields)) => {
-            let mut rest = Map::with_capacity(fields.len());
-            for (name, value) in fields {
-                match doomed.get(&field_element(name)) {
-                    Some(node) if node.member => {}
-                    Some(node) => {
-                        if let Some(value) = without(field(schema, name), value, &node.below) {
-                            rest.insert(name.clone(), value);
-                        }
-                    }
-                    None => {
-                        rest.insert(name.clone(), value.clone());
-                    }
-                }
-            }
-            (fields.is_empty() || !rest.is_empty()).then_some(Value::Object(rest))
+            let rest = fields.iter().filter_map(|(name, value)| match doomed.get(&field_element(name)) {
+                Some(node) if node.member => None,
+                Some(node) => Some((name.clone(), without(field(schema, name), value, &node.below))),
+                None => Some((name.clone(), value.clone())),
+            });
+            Value::Object(rest.collect())
         }
         (Shape::List(list), Value::Array(items)) => {
-            let rest: Vec<Value> = items.iter().filter_map(|item| item_without(list, item, doomed)).collect();
-            (items.is_empty() || !rest.is_empty()).then_some(Value::Array(rest))
+            Value::Array(items.iter().filter_map(|item| item_without(list, item, doomed)).collect())
         }
-        _ => Some(value.clone()),
+        _ => value.clone(),
     }
 }
 
@@ -131,7 +121,7 @@ fn item_without(list: &Schema, item: &Value, doomed: &FieldSet) -> Option<Value>
             below.remove(&field_element(key));
         }
     }
-    without(list.items(), item, &below)
+    Some(without(list.items(), item, &below))
 }
 
 /// Makes every declared field on the way to a member a member: a struct nobody else has a part in goes as a whole.

@@ -16,7 +16,7 @@ use crate::schema::Schema;
 use managers::{Manager, Managers, Operation, list_of};
 use serde_json::{Value, json};
 use set::{FieldSet, field_element};
-use typed::{Comparison, compare, specified};
+use typed::{Comparison, compare, present, specified};
 pub use update::track_update;
 
 /// Who writes, through which door and when.
@@ -71,7 +71,10 @@ pub enum ApplyError {
 /// The Status message of a conflict (12.4).
 pub fn conflict_message(conflicts: &[Conflict]) -> String {
     if let [conflict] = conflicts {
-        return format!("Apply failed with 1 conflict: conflict with {}: {}", conflict.manager, conflict.field);
+        return format!(
+            "Apply failed with 1 conflict: conflict with {}: {}",
+            conflict.manager, conflict.field
+        );
     }
     let mut lines = Vec::new();
     let mut last = None;
@@ -131,8 +134,12 @@ pub fn same_but_times(a: &Value, b: &Value) -> bool {
         let mut managers = Managers::of(object);
         managers.0.iter_mut().for_each(|manager| manager.time = None);
         managers.0.sort_by(|a, b| {
-            (&a.name, a.operation, &a.subresource, &a.api_version)
-                .cmp(&(&b.name, b.operation, &b.subresource, &b.api_version))
+            (&a.name, a.operation, &a.subresource, &a.api_version).cmp(&(
+                &b.name,
+                b.operation,
+                &b.subresource,
+                &b.api_version,
+            ))
         });
         managers
     };
@@ -274,6 +281,10 @@ impl Attempt<'_> {
             manager.set = manager.set.difference(&changed).difference(&comparison.removed);
         }
         let same_object = self.live.is_some() && comparison.is_same();
+        if same_object && own.set.is_empty() && Managers::of(live).0.is_empty() {
+            // An apply that says nothing about an object nobody tracks does not begin to track it.
+            return Ok(Outcome::Unchanged);
+        }
         own.time = match (same_object, &before) {
             (true, before) => before.as_ref().and_then(|before| before.time.clone()),
             (false, _) => Some(writer.time.to_owned()).filter(|time| !time.is_empty()),
@@ -313,19 +324,18 @@ impl Attempt<'_> {
     /// Removes what the manager applied before, applies no longer, and nobody owns (step 5).
     fn prune(&self, merged: Value, before: &FieldSet, owned: &FieldSet) -> Value {
         let schema = Some(self.schema);
-        let declared = |set: &FieldSet| merge::with_declared_parents(schema, set);
-        let before = declared(before);
-        let pruned = merge::without(schema, &merged, &before).unwrap_or_else(|| json!({}));
+        let before = merge::with_declared_parents(schema, before);
+        let pruned = merge::without(schema, &merged, &before);
         if pruned == merged {
             return merged;
         }
-        let all = declared(&specified(schema, &merged));
-        // What others own comes back, and what holds it.
-        let kept = declared(&specified(schema, &pruned)).union(&owned.with_parents());
-        let pruned = merge::without(schema, &merged, &all.difference(&kept)).unwrap_or_else(|| json!({}));
+        let all = present(schema, &merged);
+        // What the body says or others own comes back, and what holds it.
+        let kept = present(schema, &pruned).union(&present(schema, self.body)).union(&owned.with_parents());
+        let pruned = merge::without(schema, &merged, &all.difference(&kept));
         // What the manager never owned comes back too.
-        let gone = all.difference(&declared(&specified(schema, &pruned))).intersection(&before);
-        merge::without(schema, &merged, &gone).unwrap_or_else(|| json!({}))
+        let gone = all.difference(&present(schema, &pruned)).intersection(&before);
+        merge::without(schema, &merged, &gone)
     }
 
     /// Gives `kubectl` what it had applied from the client side before (12.6), then reports what is left.
@@ -360,4 +370,3 @@ impl Attempt<'_> {
 pub fn owners(object: &Value) -> Vec<(String, Vec<String>)> {
     Managers::of(object).0.iter().map(|manager| (manager.name.clone(), manager.set.paths())).collect()
 }
-

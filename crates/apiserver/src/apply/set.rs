@@ -80,9 +80,10 @@ impl FieldSet {
         for (element, node) in &self.nodes {
             let left = match other.nodes.get(element) {
                 None => node.clone(),
-                Some(theirs) => {
-                    Node { member: node.member && !theirs.member, below: node.below.difference(&theirs.below) }
-                }
+                Some(theirs) => Node {
+                    member: node.member && !theirs.member,
+                    below: node.below.difference(&theirs.below),
+                },
             };
             rest.put(element.clone(), left);
         }
@@ -93,8 +94,10 @@ impl FieldSet {
         let mut both = FieldSet::default();
         for (element, node) in &self.nodes {
             if let Some(theirs) = other.nodes.get(element) {
-                let common =
-                    Node { member: node.member && theirs.member, below: node.below.intersection(&theirs.below) };
+                let common = Node {
+                    member: node.member && theirs.member,
+                    below: node.below.intersection(&theirs.below),
+                };
                 both.put(element.clone(), common);
             }
         }

@@ -253,7 +253,10 @@ fn a16_the_oldest_updates_are_merged() {
     assert_eq!(managers.len(), 10);
     assert_eq!(managers[0], "ancient-changes");
     assert_eq!(managers[1..], names[4..]);
-    assert_eq!(owned_by(&object, "ancient-changes"), [".data", ".data.k0", ".data.k1", ".data.k2", ".data.k3"]);
+    assert_eq!(
+        owned_by(&object, "ancient-changes"),
+        [".data", ".data.k0", ".data.k1", ".data.k2", ".data.k3"]
+    );
 }
 
 #[test]
@@ -303,10 +306,13 @@ fn client_side(value: &str) -> Value {
 fn a20_kubectl_takes_over_its_client_side_fields() {
     let object = ok(Some(&client_side("1")), "kubectl", data(json!({"x": "2"})));
     assert_eq!(object["data"]["x"], "2");
-    let annotation = object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"].as_str();
+    let annotation =
+        object["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"].as_str();
     assert_eq!(
         annotation,
-        Some("{\"apiVersion\":\"v1\",\"data\":{\"x\":\"2\"},\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"c\"}}\n")
+        Some(
+            "{\"apiVersion\":\"v1\",\"data\":{\"x\":\"2\"},\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"c\"}}\n"
+        )
     );
     let other = run(Some(&client_side("1")), "b", data(json!({"x": "2"})), false);
     assert_eq!(conflict(other).len(), 1, "no other manager may");
@@ -407,14 +413,17 @@ fn any_body() -> impl Strategy<Value = Value> {
     let set = prop::collection::btree_set("[abc]", 0..3);
     let atomic = prop::collection::vec(0i64..2, 0..2);
     let g = prop::collection::btree_map("x|y", text, 0..3);
-    (prop::option::of(pairs), prop::option::of(items), prop::option::of(set), prop::option::of(atomic), g).prop_map(
-        |(pairs, items, set, atomic, g)| {
+    (prop::option::of(pairs), prop::option::of(items), prop::option::of(set), prop::option::of(atomic), g)
+        .prop_map(|(pairs, items, set, atomic, g)| {
             let mut spec = json!({});
             if let Some(items) = items {
-                spec["lm"] = items.into_iter().map(|(name, v)| match v {
-                    Some(v) => json!({"name": name, "v": v}),
-                    None => json!({"name": name}),
-                }).collect();
+                spec["lm"] = items
+                    .into_iter()
+                    .map(|(name, v)| match v {
+                        Some(v) => json!({"name": name, "v": v}),
+                        None => json!({"name": name}),
+                    })
+                    .collect();
             }
             if let Some(set) = set {
                 spec["set"] = json!(set);
@@ -430,8 +439,7 @@ fn any_body() -> impl Strategy<Value = Value> {
                 object["data"] = json!(pairs);
             }
             object
-        },
-    )
+        })
 }
 
 fn history() -> impl Strategy<Value = Vec<(String, Value)>> {
@@ -451,9 +459,15 @@ fn contains(whole: &Value, part: &Value) -> bool {
     match (whole, part) {
         (Value::Object(whole), Value::Object(part)) => part.iter().all(|(name, value)| match name.as_str() {
             "lm" => value.as_array().unwrap().iter().all(|item| {
-                whole[name].as_array().unwrap().iter().any(|live| live["name"] == item["name"] && contains(live, item))
+                whole[name]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .any(|live| live["name"] == item["name"] && contains(live, item))
             }),
-            "set" => value.as_array().unwrap().iter().all(|item| whole[name].as_array().unwrap().contains(item)),
+            "set" => {
+                value.as_array().unwrap().iter().all(|item| whole[name].as_array().unwrap().contains(item))
+            }
             _ => whole.get(name).is_some_and(|whole| contains(whole, value)) || *value == json!({}),
         }),
         (whole, part) => whole == part,
@@ -474,8 +488,7 @@ proptest! {
         let live = replay(&history).unwrap();
         let (manager, last) = history.last().unwrap();
         prop_assert!(contains(&live, last), "{live} lacks parts of {last}");
-        let expected = super::specified(Some(&schema()), last);
-        let mut expected = expected;
+        let mut expected = super::specified(Some(&schema()), last);
         super::strip_set(&mut expected, &writer(manager));
         let own = super::Managers::of(&live);
         let own = own.0.iter().find(|entry| entry.name == *manager).map(|entry| entry.set.clone());
@@ -485,12 +498,12 @@ proptest! {
     #[test]
     fn the_owners_cover_every_leaf_and_own_nothing_that_is_gone(history in history()) {
         let live = replay(&history).unwrap();
-        let mut present = super::specified(Some(&schema()), &live);
-        super::strip_set(&mut present, &writer("a"));
+        let mut leaves = super::specified(Some(&schema()), &live);
+        super::strip_set(&mut leaves, &writer("a"));
         let owned = super::Managers::of(&live).union();
-        let missing = present.difference(&owned.with_parents());
+        let missing = leaves.difference(&owned.with_parents());
         prop_assert!(missing.is_empty(), "nobody owns {:?} of {}", missing.paths(), live);
-        let ghosts = owned.difference(&present.with_parents());
+        let ghosts = owned.difference(&super::present(Some(&schema()), &live));
         prop_assert!(ghosts.is_empty(), "owned but gone: {:?}", ghosts.paths());
     }
 

@@ -25,7 +25,9 @@ pub(super) fn shape<'s>(schema: Option<&'s Schema>, value: &Value) -> Shape<'s> 
             Shape::Map(Some(schema))
         }
         (None, Value::Object(_)) => Shape::Map(None),
-        (Some(schema), Value::Array(_)) if schema.kind == Type::Array && schema.list_type != ListType::Atomic => {
+        (Some(schema), Value::Array(_))
+            if schema.kind == Type::Array && schema.list_type != ListType::Atomic =>
+        {
             Shape::List(schema)
         }
         _ => Shape::Leaf,
@@ -87,6 +89,29 @@ fn specified_node(schema: Option<&Schema>, value: &Value) -> Node {
     }
 }
 
+/// Everything that is there, containers and empty lists included.
+pub(super) fn present(schema: Option<&Schema>, value: &Value) -> FieldSet {
+    let mut all = FieldSet::default();
+    match (shape(schema, value), value) {
+        (Shape::Map(schema), Value::Object(fields)) => {
+            for (name, value) in fields {
+                let below = present(field(schema, name), value);
+                all.put(field_element(name), Node { member: true, below });
+            }
+        }
+        (Shape::List(schema), Value::Array(items)) => {
+            for item in items {
+                if let Some(element) = item_element(schema, item) {
+                    let below = present(schema.items(), item);
+                    all.put(element, Node { member: true, below });
+                }
+            }
+        }
+        _ => {}
+    }
+    all
+}
+
 /// What differs between two values.
 #[derive(Debug, Default)]
 pub(super) struct Comparison {
@@ -135,11 +160,15 @@ fn compare_at(
     let shapes = (old.map(|old| shape(schema, old)), new.map(|new| shape(schema, new)));
     let empty = is_empty(old) && is_empty(new);
     match shapes {
-        (Some(Shape::Map(_)) | None, Some(Shape::Map(schema))) | (Some(Shape::Map(schema)), None) if !empty => {
+        (Some(Shape::Map(_)) | None, Some(Shape::Map(schema))) | (Some(Shape::Map(schema)), None)
+            if !empty =>
+        {
             compare_fields(schema, old, new, path, out);
             mark_presence(schema, old, new, path, out);
         }
-        (Some(Shape::List(_)) | None, Some(Shape::List(list))) | (Some(Shape::List(list)), None) if !empty => {
+        (Some(Shape::List(_)) | None, Some(Shape::List(list))) | (Some(Shape::List(list)), None)
+            if !empty =>
+        {
             compare_items(list, old, new, path, out);
             mark_presence(None, old, new, path, out);
         }
@@ -257,7 +286,9 @@ fn check(schema: Option<&Schema>, value: &Value, path: &mut String, faults: &mut
     let Some(schema) = schema else { return };
     let wanted = match (schema.kind, value) {
         (_, Value::Null) | (Type::Any, Value::Bool(_) | Value::Number(_) | Value::String(_)) => return,
-        (Type::Object | Type::Any, Value::Object(fields)) => return check_fields(schema, fields, path, faults),
+        (Type::Object | Type::Any, Value::Object(fields)) => {
+            return check_fields(schema, fields, path, faults);
+        }
         (Type::Array | Type::Any, Value::Array(items)) => return check_items(schema, items, path, faults),
         (Type::String | Type::IntOrString, Value::String(_)) | (Type::Boolean, Value::Bool(_)) => return,
         (Type::Integer | Type::Number | Type::IntOrString, Value::Number(_)) => return,

@@ -51,9 +51,9 @@ fn starting_point(old: Option<&Value>, new: &Value, writer: &Writer<'_>) -> Opti
 /// An empty list, or one entry that says nothing.
 fn is_reset(list: &Value) -> bool {
     let blank = |entry: &Value| {
-        entry.as_object().is_some_and(|fields| {
-            fields.values().all(|value| value.is_null() || value.as_str() == Some(""))
-        })
+        entry
+            .as_object()
+            .is_some_and(|fields| fields.values().all(|value| value.is_null() || value.as_str() == Some("")))
     };
     match list.as_array().map(Vec::as_slice) {
         Some([]) => true,

@@ -26,7 +26,11 @@ fn rejected(why: String) -> PatchError {
     PatchError::Rejected(why)
 }
 
-fn merge_object(mut original: Object, mut patch: Object, schema: Option<&Schema>) -> Result<Object, PatchError> {
+fn merge_object(
+    mut original: Object,
+    mut patch: Object,
+    schema: Option<&Schema>,
+) -> Result<Object, PatchError> {
     if let Some(directive) = patch.shift_remove(DIRECTIVE) {
         return match directive.as_str() {
             Some("replace") => Ok(clean_object(patch)),
@@ -70,7 +74,10 @@ fn retain_keys(original: &mut Object, patch: &mut Object) -> Result<(), PatchErr
     let keys = keys.as_array().ok_or_else(bad)?;
     let named = |name: &str| keys.iter().any(|key| key.as_str() == Some(name));
     let stray = patch.iter().any(|(name, value)| {
-        !value.is_null() && !name.starts_with(DELETE_PREFIX) && !name.starts_with(ORDER_PREFIX) && !named(name)
+        !value.is_null()
+            && !name.starts_with(DELETE_PREFIX)
+            && !name.starts_with(ORDER_PREFIX)
+            && !named(name)
     });
     if stray {
         return Err(bad());
@@ -91,11 +98,17 @@ fn merge_ordered_lists(
     patch: &mut Object,
     schema: Option<&Schema>,
 ) -> Result<(), PatchError> {
-    let directives: Vec<String> = patch.keys().filter(|name| name.starts_with(ORDER_PREFIX)).cloned().collect();
+    let directives: Vec<String> =
+        patch.keys().filter(|name| name.starts_with(ORDER_PREFIX)).cloned().collect();
     for directive in directives {
         let order = match patch.shift_remove(&directive) {
             Some(Value::Array(order)) => order,
-            other => return Err(rejected(format!("{directive} must be a list, got {}", other.unwrap_or_default()))),
+            other => {
+                return Err(rejected(format!(
+                    "{directive} must be a list, got {}",
+                    other.unwrap_or_default()
+                )));
+            }
         };
         let name = &directive[ORDER_PREFIX.len()..];
         let field = schema.and_then(|schema| schema.child(name));

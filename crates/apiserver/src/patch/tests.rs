@@ -81,7 +81,7 @@ fn documents_that_are_no_patch() {
 #[test]
 fn copies_may_not_explode() {
     let mut ops = vec![json!({"op": "add", "path": "/a", "value": "x".repeat(1024)})];
-    for _ in 0..40 {
+    for _ in 0..100 {
         ops.push(json!({"op": "copy", "from": "", "path": "/b"}));
     }
     assert!(matches!(patched(json!({}), Value::Array(ops)), Err(PatchError::Rejected(_))));
@@ -113,7 +113,8 @@ fn pod(containers: Value) -> Value {
 fn strategic_merge_puts_new_items_first_and_keeps_the_others() {
     let live = pod(json!([{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]));
     let patch = pod(json!([{"name": "b", "image": "2"}, {"name": "c", "image": "1"}]));
-    let expected = pod(json!([{"name": "a", "image": "1"}, {"name": "b", "image": "2"}, {"name": "c", "image": "1"}]));
+    let expected =
+        pod(json!([{"name": "a", "image": "1"}, {"name": "b", "image": "2"}, {"name": "c", "image": "1"}]));
     let merged = strategic(("", "pods"), live.clone(), patch).unwrap();
     assert_eq!(merged, expected);
     let fresh = strategic(("", "pods"), live, pod(json!([{"name": "c", "image": "1"}]))).unwrap();
@@ -123,7 +124,8 @@ fn strategic_merge_puts_new_items_first_and_keeps_the_others() {
 #[test]
 fn strategic_directives() {
     let live = pod(json!([{"name": "a", "image": "1"}, {"name": "b", "image": "1"}]));
-    let deleted = strategic(("", "pods"), live.clone(), pod(json!([{"name": "a", "$patch": "delete"}]))).unwrap();
+    let deleted =
+        strategic(("", "pods"), live.clone(), pod(json!([{"name": "a", "$patch": "delete"}]))).unwrap();
     assert_eq!(deleted, pod(json!([{"name": "b", "image": "1"}])));
     let replaced =
         strategic(("", "pods"), live.clone(), pod(json!([{"$patch": "replace"}, {"name": "z"}]))).unwrap();
@@ -136,7 +138,9 @@ fn strategic_directives() {
     );
     let unordered = json!({"spec": {"$setElementOrder/containers": [{"name": "a"}],
         "containers": [{"name": "b", "image": "3"}]}});
-    assert!(strategic(("", "pods"), live.clone(), unordered).unwrap_err().to_string().contains("doesn't match"));
+    assert!(
+        strategic(("", "pods"), live.clone(), unordered).unwrap_err().to_string().contains("doesn't match")
+    );
     let keyless = pod(json!([{"image": "q"}]));
     assert_eq!(
         strategic(("", "pods"), live.clone(), keyless).unwrap_err().to_string(),
@@ -180,8 +184,12 @@ fn lists_without_a_merge_key_are_replaced_and_nothing_of_a_directive_is_stored()
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), (-3i64..3).prop_map(Value::from),
-        "[ab]{0,2}".prop_map(Value::from)];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-3i64..3).prop_map(Value::from),
+        "[ab]{0,2}".prop_map(Value::from)
+    ];
     leaf.prop_recursive(4, 32, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),

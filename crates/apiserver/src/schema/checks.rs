@@ -60,7 +60,12 @@ impl Checks {
             && self.format.is_none();
         let lists = [&self.all_of, &self.any_of, &self.one_of].iter().all(|branches| branches.is_empty());
         let children = self.properties.is_empty() && self.additional.is_none() && self.items.is_none();
-        scalar && lists && children && self.not.is_none() && self.required.is_empty() && self.enumeration.is_empty()
+        scalar
+            && lists
+            && children
+            && self.not.is_none()
+            && self.required.is_empty()
+            && self.enumeration.is_empty()
     }
 
     /// Checks the value and, inside junctors, what is below it.

@@ -11,8 +11,8 @@ impl Schema {
         fill(self, object, true);
     }
 
-    /// The same for the result of a server-side apply, where a null without a default stays and is refused by the
-    /// validation (`spec/apiserver.md` 12.9, A18).
+    /// The same for the result of a server-side apply, where a null without a default stays outside of metadata and
+    /// is refused by the validation (`spec/apiserver.md` 12.9, A18).
     pub fn default_keeping_nulls(&self, object: &mut Value) {
         fill(self, object, false);
     }
@@ -40,7 +40,7 @@ fn fill(schema: &Schema, object: &mut Value, drop_nulls: bool) {
             }
             for (name, value) in fields.iter_mut() {
                 if let Some(child) = schema.child(name) {
-                    fill(child, value, drop_nulls);
+                    fill(child, value, drop_nulls || (schema.resource && name == "metadata"));
                 }
             }
         }

@@ -63,11 +63,8 @@ impl FieldError {
 
     /// `Required value` or `Required value: DETAIL`.
     pub fn required(path: impl ToString, detail: &str) -> Self {
-        let message = if detail.is_empty() {
-            "Required value".to_owned()
-        } else {
-            format!("Required value: {detail}")
-        };
+        let message =
+            if detail.is_empty() { "Required value".to_owned() } else { format!("Required value: {detail}") };
         Self::new(path, FieldReason::Required, message)
     }
 
@@ -233,7 +230,10 @@ mod tests {
     #[test]
     fn equal_errors_are_named_once() {
         let error = FieldError::invalid_str("spec.a", "x", "bad");
-        assert_eq!(FieldError::aggregate(&[error.clone(), error.clone()]), r#"spec.a: Invalid value: "x": bad"#);
+        assert_eq!(
+            FieldError::aggregate(&[error.clone(), error.clone()]),
+            r#"spec.a: Invalid value: "x": bad"#
+        );
         let other = FieldError::forbidden("spec.b", "no");
         assert_eq!(
             FieldError::aggregate(&[error.clone(), other.clone()]),

@@ -63,12 +63,12 @@ pattern!(
 );
 pattern!(SSN, r"^\d{3}[- ]?\d{2}[- ]?\d{4}$");
 pattern!(HEX_COLOR, "^#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$");
-pattern!(RGB_COLOR, r"^rgb\(\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*\)$");
-pattern!(DATE, r"^\d{4}-\d{2}-\d{2}$");
 pattern!(
-    DATE_TIME,
-    r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$"
+    RGB_COLOR,
+    r"^rgb\(\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*,\s*(0|[1-9]\d?|1\d\d?|2[0-4]\d|25[0-5])\s*\)$"
 );
+pattern!(DATE, r"^\d{4}-\d{2}-\d{2}$");
+pattern!(DATE_TIME, r"^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$");
 pattern!(SCALA_DURATION, r"^((\d+(\.\d+)?)\s*([A-Za-zµ]+))$");
 
 fn matches(pattern: &Regex, text: &str) -> bool {
@@ -122,9 +122,9 @@ impl Format {
     pub(crate) fn fits_number(self, value: &Value) -> bool {
         let whole = value.as_f64().is_none_or(|number| number.fract() == 0.0);
         match self {
-            Format::Int32 if whole => {
-                value.as_f64().is_some_and(|number| (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number))
-            }
+            Format::Int32 if whole => value
+                .as_f64()
+                .is_some_and(|number| (f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&number)),
             Format::Int64 if whole => value.is_i64() || value.as_f64().is_some_and(|n| n.abs() < 9.2e18),
             _ => true,
         }
@@ -178,9 +178,43 @@ pub fn parse_go_duration(text: &str) -> Option<i64> {
 /// A duration such as `22 ns` or `3 days`.
 fn is_scala_duration(text: &str) -> bool {
     const UNITS: &[&str] = &[
-        "ns", "nano", "nanos", "nanosecond", "nanoseconds", "us", "µs", "micro", "micros", "microsecond", "microseconds",
-        "ms", "milli", "millis", "millisecond", "milliseconds", "s", "sec", "secs", "second", "seconds", "m", "min",
-        "mins", "minute", "minutes", "h", "hr", "hour", "hours", "d", "day", "days", "w", "wk", "week", "weeks",
+        "ns",
+        "nano",
+        "nanos",
+        "nanosecond",
+        "nanoseconds",
+        "us",
+        "µs",
+        "micro",
+        "micros",
+        "microsecond",
+        "microseconds",
+        "ms",
+        "milli",
+        "millis",
+        "millisecond",
+        "milliseconds",
+        "s",
+        "sec",
+        "secs",
+        "second",
+        "seconds",
+        "m",
+        "min",
+        "mins",
+        "minute",
+        "minutes",
+        "h",
+        "hr",
+        "hour",
+        "hours",
+        "d",
+        "day",
+        "days",
+        "w",
+        "wk",
+        "week",
+        "weeks",
     ];
     SCALA_DURATION
         .captures(text.trim())

@@ -1,34 +1,33 @@
 //! The schema of `metadata`, which no CRD may change (`spec/apiserver.md` 13.2, 13.3).
 
 use super::{ListType, Properties, Schema, Strategy, Type};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-fn nullable(kind: Type) -> Schema {
-    Schema { kind, nullable: true, ..Default::default() }
-}
-
 fn object(fields: impl IntoIterator<Item = (&'static str, Schema)>) -> Schema {
     let fields = fields.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
-    Schema { properties: Properties::Own(fields), ..nullable(Type::Object) }
+    Schema { properties: Properties::Own(fields), ..Schema::of(Type::Object) }
 }
 
 fn strings(names: &[&'static str]) -> Vec<(&'static str, Schema)> {
-    names.iter().map(|name| (*name, nullable(Type::String))).collect()
+    names.iter().map(|name| (*name, Schema::of(Type::String))).collect()
 }
 
 fn string_map() -> Schema {
-    Schema { additional: Some(Box::new(nullable(Type::String))), ..nullable(Type::Object) }
+    // Go reads null in a map of texts as the empty text.
+    let text = Schema { default: Some(Value::from("")), ..Schema::of(Type::String) };
+    Schema { additional: Some(Box::new(text)), ..Schema::of(Type::Object) }
 }
 
 fn list(items: Schema, list_type: ListType, strategy: Strategy) -> Schema {
-    Schema { items: Some(Box::new(items)), list_type, strategy, ..nullable(Type::Array) }
+    Schema { items: Some(Box::new(items)), list_type, strategy, ..Schema::of(Type::Array) }
 }
 
 fn owner_reference() -> Schema {
     let mut fields = strings(&["apiVersion", "kind", "name", "uid"]);
-    fields.push(("controller", nullable(Type::Boolean)));
-    fields.push(("blockOwnerDeletion", nullable(Type::Boolean)));
+    fields.push(("controller", Schema::of(Type::Boolean)));
+    fields.push(("blockOwnerDeletion", Schema::of(Type::Boolean)));
     Schema { atomic: true, ..object(fields) }
 }
 
@@ -39,7 +38,7 @@ fn managed_fields_entry() -> Schema {
     object(fields)
 }
 
-/// The schema of ObjectMeta. Fields are nullable: clients send `creationTimestamp: null` all the time.
+/// The schema of ObjectMeta. Clients send `creationTimestamp: null` all the time: defaulting drops the nulls.
 pub(crate) fn object_meta() -> &'static Schema {
     static META: LazyLock<Schema> = LazyLock::new(|| {
         let mut fields = strings(&[
@@ -52,15 +51,15 @@ pub(crate) fn object_meta() -> &'static Schema {
             "creationTimestamp",
             "deletionTimestamp",
         ]);
-        fields.push(("generation", nullable(Type::Integer)));
-        fields.push(("deletionGracePeriodSeconds", nullable(Type::Integer)));
+        fields.push(("generation", Schema::of(Type::Integer)));
+        fields.push(("deletionGracePeriodSeconds", Schema::of(Type::Integer)));
         fields.push(("labels", string_map()));
         fields.push(("annotations", string_map()));
         let by_uid = Strategy { merge: true, key: Some("uid".to_owned()) };
         let key = ListType::Map(vec!["uid".to_owned()]);
         fields.push(("ownerReferences", list(owner_reference(), key, by_uid)));
         let merged = Strategy { merge: true, key: None };
-        fields.push(("finalizers", list(nullable(Type::String), ListType::Set, merged)));
+        fields.push(("finalizers", list(Schema::of(Type::String), ListType::Set, merged)));
         fields.push(("managedFields", list(managed_fields_entry(), ListType::Atomic, Strategy::default())));
         Schema { always_present: true, ..object(fields) }
     });

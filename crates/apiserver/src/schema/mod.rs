@@ -4,7 +4,9 @@
 //! pruning, defaulting, ownership tracking and OpenAPI have one code path. A schema knows nothing of groups and
 //! kinds; the root of one is the schema of a whole object and knows `apiVersion`, `kind` and `metadata`.
 
+mod cel;
 mod checks;
+mod cost;
 mod default;
 mod field;
 mod format;
@@ -12,6 +14,8 @@ mod metadata;
 pub mod names;
 mod parse;
 mod prune;
+#[cfg(test)]
+mod rule_tests;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -22,6 +26,7 @@ pub(crate) use checks::Checks;
 pub use field::{FieldError, FieldReason};
 pub(crate) use field::{Path, quoted};
 pub use format::{parse_go_duration, parse_timestamp};
+pub(crate) use metadata::{object_meta, resource_fields};
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -72,12 +77,22 @@ pub(crate) struct Strategy {
 }
 
 /// The declared fields of an object node.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Properties {
     /// Declared at the node.
     Own(BTreeMap<String, Schema>),
     /// Those of a named type, shared by every place that uses it, possibly from inside itself.
     Shared(Arc<OnceLock<BTreeMap<String, Schema>>>),
+}
+
+impl std::fmt::Debug for Properties {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Properties::Own(properties) => properties.fmt(f),
+            // A shared type may hold itself.
+            Properties::Shared(_) => f.write_str("Shared"),
+        }
+    }
 }
 
 /// A node of a structural schema; the root of one is the schema of an object.

@@ -168,7 +168,9 @@ impl Parser {
         };
         let place = path.field("items");
         match fields.get("items").filter(|items| !items.is_null()) {
-            Some(Value::Object(items)) => schema.items = Some(Box::new(self.node(items, &place, Place::Item))),
+            Some(Value::Object(items)) => {
+                schema.items = Some(Box::new(self.node(items, &place, Place::Item)))
+            }
             Some(_) => {
                 let why = "items must be a schema object and not an array";
                 self.errors.push(FieldError::forbidden(place, why));
@@ -205,7 +207,8 @@ impl Parser {
     }
 
     fn list_keys(&mut self, schema: &Schema, keys: &[String], fields: &Object, path: &Path<'_>) {
-        let required = fields.get("items").and_then(Value::as_object).map_or(&[][..], |items| list(items, "required"));
+        let required =
+            fields.get("items").and_then(Value::as_object).map_or(&[][..], |items| list(items, "required"));
         let items = path.field("items");
         let properties = items.field("properties");
         for (index, key) in keys.iter().enumerate() {
@@ -231,12 +234,17 @@ impl Parser {
     /// The value checks of a node; inside a junctor (`outside` is none) also those of the fields below.
     fn checks(&mut self, fields: &Object, path: &Path<'_>, outside: Option<&Schema>) -> Checks {
         let bound = |name: &str, exclusive: &str| match fields.get(name) {
-            Some(Value::Number(limit)) => Some(Bound { limit: limit.clone(), exclusive: flag(fields, exclusive) }),
+            Some(Value::Number(limit)) => {
+                Some(Bound { limit: limit.clone(), exclusive: flag(fields, exclusive) })
+            }
             _ => None,
         };
         let int_or_string = outside.is_some_and(|schema| schema.kind == Type::IntOrString);
         let mut checks = Checks {
-            required: list(fields, "required").iter().filter_map(|name| name.as_str().map(str::to_owned)).collect(),
+            required: list(fields, "required")
+                .iter()
+                .filter_map(|name| name.as_str().map(str::to_owned))
+                .collect(),
             enumeration: list(fields, "enum").to_vec(),
             minimum: bound("minimum", "exclusiveMinimum"),
             maximum: bound("maximum", "exclusiveMaximum"),
@@ -392,7 +400,9 @@ fn add_resource_fields(schema: &mut Schema, path: &Path<'_>, errors: &mut Vec<Fi
             let why = "must not specify anything other than name and generateName, but metadata is implicitly specified";
             errors.push(FieldError::forbidden(place, why));
         }
-        let Some(Schema { properties: Properties::Own(meta), .. }) = implied.get_mut("metadata") else { return };
+        let Some(Schema { properties: Properties::Own(meta), .. }) = implied.get_mut("metadata") else {
+            return;
+        };
         for name in ["name", "generateName"] {
             if let (Some(known), Some(written)) = (meta.get_mut(name), restricted.remove(name)) {
                 known.checks = written.checks;

@@ -43,7 +43,15 @@ fn pruning_removes_what_is_not_declared() {
     let unknown = schema.prune(&mut value);
     assert_eq!(
         unknown,
-        ["metadata.odd", "spec.a[0].c", "spec.m.k.y", "spec.zz", "spec.raw.known.gone", "spec.emb.metadata.odd", "spec.emb.data"]
+        [
+            "metadata.odd",
+            "spec.a[0].c",
+            "spec.m.k.y",
+            "spec.zz",
+            "spec.raw.known.gone",
+            "spec.emb.metadata.odd",
+            "spec.emb.data"
+        ]
     );
     assert_eq!(value["spec"]["raw"], json!({"free": {"any": 1}, "known": {"x": 1}}));
     assert_eq!(value["spec"]["emb"]["metadata"], json!({"name": "a"}));
@@ -72,7 +80,10 @@ fn h_43_defaults_fill_gaps_and_replace_nulls() {
     schema.default_keeping_nulls(&mut nulls);
     assert_eq!(nulls["spec"]["plain"], Value::Null);
     let found: Vec<String> = schema.validate(&nulls, None).iter().map(ToString::to_string).collect();
-    assert_eq!(found, [r#"spec.plain: Invalid value: "null": spec.plain in body must be of type string: "null""#]);
+    assert_eq!(
+        found,
+        [r#"spec.plain: Invalid value: "null": spec.plain in body must be of type string: "null""#]
+    );
 }
 
 #[test]
@@ -83,26 +94,106 @@ fn every_check_has_upstreams_words() {
         found[0].clone()
     };
     let cases = [
-        (json!({"type": "string"}), json!(5), r#"spec.x: Invalid value: "integer": spec.x in body must be of type string: "integer""#),
-        (json!({"x-kubernetes-int-or-string": true}), json!(true), r#"spec.x: Invalid value: "boolean": spec.x in body must be of type integer,string: "boolean""#),
-        (json!({"type": "integer", "minimum": 1}), json!(0), "spec.x: Invalid value: 0: spec.x in body should be greater than or equal to 1"),
-        (json!({"type": "integer", "maximum": 9}), json!(10), "spec.x: Invalid value: 10: spec.x in body should be less than or equal to 9"),
-        (json!({"type": "integer", "minimum": 1, "exclusiveMinimum": true}), json!(1), "spec.x: Invalid value: 1: spec.x in body should be greater than 1"),
-        (json!({"type": "integer", "maximum": 5, "exclusiveMaximum": true}), json!(5), "spec.x: Invalid value: 5: spec.x in body should be less than 5"),
-        (json!({"type": "integer", "multipleOf": 3}), json!(4), "spec.x: Invalid value: 4: spec.x in body should be a multiple of 3"),
-        (json!({"type": "string", "pattern": "^x+$"}), json!("y"), r#"spec.x: Invalid value: "y": spec.x in body should match '^x+$'"#),
-        (json!({"type": "string", "minLength": 2}), json!("ä"), r#"spec.x: Invalid value: "ä": spec.x in body should be at least 2 chars long"#),
-        (json!({"type": "string", "maxLength": 1}), json!("äö"), "spec.x: Too long: may not be more than 1 bytes"),
-        (json!({"type": "array", "items": {"type": "integer"}, "minItems": 1}), json!([]), "spec.x: Invalid value: 0: spec.x in body should have at least 1 items"),
-        (json!({"type": "array", "items": {"type": "integer"}, "maxItems": 1}), json!([1, 2]), "spec.x: Too many: 2: must have at most 1 items"),
-        (json!({"type": "object", "additionalProperties": true, "minProperties": 1}), json!({}), "spec.x: Invalid value: 0: spec.x in body should have at least 1 properties"),
-        (json!({"type": "string", "enum": ["a", "b"]}), json!("c"), r#"spec.x: Unsupported value: "c": supported values: "a", "b""#),
-        (json!({"type": "object", "required": ["y"], "properties": {"y": {"type": "string"}}}), json!({}), "spec.x.y: Required value"),
-        (json!({"type": "string", "format": "date-time"}), json!("text"), r#"spec.x: Invalid value: "text": spec.x in body must be of type date-time: "text""#),
-        (json!({"type": "integer", "format": "int32"}), json!(3_000_000_000u64), r#"<nil>: Invalid value: "": Checked value must be of type integer with format int32 in spec.x"#),
-        (json!({"type": "string", "format": "password", "minLength": 9}), json!("secret"), r#"spec.x: Invalid value: "<masked>": spec.x in body should be at least 9 chars long"#),
-        (json!({"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"}), json!(["a", "a"]), r#"spec.x[1]: Duplicate value: "a""#),
-        (json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "not": {"required": ["q"]}}), json!({"q": 1}), r#"<nil>: Invalid value: "": "spec.x" must not validate the schema (not)"#),
+        (
+            json!({"type": "string"}),
+            json!(5),
+            r#"spec.x: Invalid value: "integer": spec.x in body must be of type string: "integer""#,
+        ),
+        (
+            json!({"x-kubernetes-int-or-string": true}),
+            json!(true),
+            r#"spec.x: Invalid value: "boolean": spec.x in body must be of type integer,string: "boolean""#,
+        ),
+        (
+            json!({"type": "integer", "minimum": 1}),
+            json!(0),
+            "spec.x: Invalid value: 0: spec.x in body should be greater than or equal to 1",
+        ),
+        (
+            json!({"type": "integer", "maximum": 9}),
+            json!(10),
+            "spec.x: Invalid value: 10: spec.x in body should be less than or equal to 9",
+        ),
+        (
+            json!({"type": "integer", "minimum": 1, "exclusiveMinimum": true}),
+            json!(1),
+            "spec.x: Invalid value: 1: spec.x in body should be greater than 1",
+        ),
+        (
+            json!({"type": "integer", "maximum": 5, "exclusiveMaximum": true}),
+            json!(5),
+            "spec.x: Invalid value: 5: spec.x in body should be less than 5",
+        ),
+        (
+            json!({"type": "integer", "multipleOf": 3}),
+            json!(4),
+            "spec.x: Invalid value: 4: spec.x in body should be a multiple of 3",
+        ),
+        (
+            json!({"type": "string", "pattern": "^x+$"}),
+            json!("y"),
+            r#"spec.x: Invalid value: "y": spec.x in body should match '^x+$'"#,
+        ),
+        (
+            json!({"type": "string", "minLength": 2}),
+            json!("ä"),
+            r#"spec.x: Invalid value: "ä": spec.x in body should be at least 2 chars long"#,
+        ),
+        (
+            json!({"type": "string", "maxLength": 1}),
+            json!("äö"),
+            "spec.x: Too long: may not be more than 1 bytes",
+        ),
+        (
+            json!({"type": "array", "items": {"type": "integer"}, "minItems": 1}),
+            json!([]),
+            "spec.x: Invalid value: 0: spec.x in body should have at least 1 items",
+        ),
+        (
+            json!({"type": "array", "items": {"type": "integer"}, "maxItems": 1}),
+            json!([1, 2]),
+            "spec.x: Too many: 2: must have at most 1 items",
+        ),
+        (
+            json!({"type": "object", "additionalProperties": true, "minProperties": 1}),
+            json!({}),
+            "spec.x: Invalid value: 0: spec.x in body should have at least 1 properties",
+        ),
+        (
+            json!({"type": "string", "enum": ["a", "b"]}),
+            json!("c"),
+            r#"spec.x: Unsupported value: "c": supported values: "a", "b""#,
+        ),
+        (
+            json!({"type": "object", "required": ["y"], "properties": {"y": {"type": "string"}}}),
+            json!({}),
+            "spec.x.y: Required value",
+        ),
+        (
+            json!({"type": "string", "format": "date-time"}),
+            json!("text"),
+            r#"spec.x: Invalid value: "text": spec.x in body must be of type date-time: "text""#,
+        ),
+        (
+            json!({"type": "integer", "format": "int32"}),
+            json!(3_000_000_000u64),
+            r#"<nil>: Invalid value: "": Checked value must be of type integer with format int32 in spec.x"#,
+        ),
+        (
+            json!({"type": "string", "format": "password", "minLength": 9}),
+            json!("secret"),
+            r#"spec.x: Invalid value: "<masked>": spec.x in body should be at least 9 chars long"#,
+        ),
+        (
+            json!({"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"}),
+            json!(["a", "a"]),
+            r#"spec.x[1]: Duplicate value: "a""#,
+        ),
+        (
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "not": {"required": ["q"]}}),
+            json!({"q": 1}),
+            r#"<nil>: Invalid value: "": "spec.x" must not validate the schema (not)"#,
+        ),
     ];
     for (check, value, expected) in cases {
         assert_eq!(one(check, value), expected);
@@ -118,8 +209,10 @@ fn every_check_has_upstreams_words() {
 #[test]
 fn junctors_count_valid_branches() {
     let one_of = |branches: Value| {
-        spec_of(json!({"x": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
-            "oneOf": branches}}))
+        spec_of(
+            json!({"x": {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+            "oneOf": branches}}),
+        )
     };
     let exclusive = one_of(json!([{"required": ["a"]}, {"required": ["b"]}]));
     assert!(errors(&exclusive, json!({"x": {"a": "1"}}), None).is_empty());
@@ -132,7 +225,9 @@ fn junctors_count_valid_branches() {
     );
     assert_eq!(
         errors(&exclusive, json!({"x": {"a": "1", "b": "2"}}), None),
-        [r#"<nil>: Invalid value: "": "spec.x" must validate one and only one schema (oneOf). Found 2 valid alternatives"#]
+        [
+            r#"<nil>: Invalid value: "": "spec.x" must validate one and only one schema (oneOf). Found 2 valid alternatives"#
+        ]
     );
     let any = spec_of(json!({"x": {"type": "integer", "anyOf": [{"minimum": 5}, {"enum": [1]}]}}));
     assert!(errors(&any, json!({"x": 1}), None).is_empty());
@@ -171,7 +266,11 @@ fn h_44_an_unchanged_value_is_not_refused_again() {
     assert_eq!(errors(&schema, new.clone(), Some(old.clone())), Vec::<String>::new());
     assert!(errors(&schema, new.clone(), None).len() >= 4, "a create is refused");
     new["l"] = json!([7, 0]);
-    assert_eq!(errors(&schema, new.clone(), Some(old.clone())).len(), 1, "lists without keys ratchet as a whole");
+    assert_eq!(
+        errors(&schema, new.clone(), Some(old.clone())).len(),
+        1,
+        "lists without keys ratchet as a whole"
+    );
     new["l"] = json!([7]);
     new["r"]["o"] = json!("2");
     assert_eq!(errors(&schema, new, Some(old)), ["spec.r.must: Required value"]);
@@ -241,7 +340,10 @@ fn schemas_that_are_not_structural_are_refused() {
     for (written, expected) in cases {
         assert_eq!(spec(written), [format!("{root}{expected}")]);
     }
-    assert_eq!(parse_errors(json!({})), [format!("{root}.type: Required value: must not be empty at the root")]);
+    assert_eq!(
+        parse_errors(json!({})),
+        [format!("{root}.type: Required value: must not be empty at the root")]
+    );
     let pattern = spec(json!({"type": "string", "pattern": "("}));
     assert!(pattern[0].starts_with(&format!(
         "{root}.properties[a].pattern: Invalid value: \"(\": must be a valid regular expression, but isn't: "
@@ -259,7 +361,10 @@ fn unknown_formats_only_warn() {
 fn wrong_json_types_are_named_as_go_names_them() {
     let schema = spec_of(json!({"m": {"type": "object", "additionalProperties": {"type": "string"}}}));
     let found = schema.check_types("Gizmo", &object(json!({"m": {"k": 1}}))).unwrap_err();
-    assert_eq!(found.to_string(), "json: cannot unmarshal number into Go struct field Gizmo.spec.m.k of type string");
+    assert_eq!(
+        found.to_string(),
+        "json: cannot unmarshal number into Go struct field Gizmo.spec.m.k of type string"
+    );
     let labels = schema.check_types("Gizmo", &json!({"metadata": {"labels": 5}})).unwrap_err();
     assert_eq!(labels.expected, "map[string]string");
     assert!(schema.check_types("Gizmo", &object(json!({"m": null}))).is_ok());
@@ -267,7 +372,8 @@ fn wrong_json_types_are_named_as_go_names_them() {
 
 #[test]
 fn h_40_large_integers_keep_their_digits() {
-    let schema = spec_of(json!({"n": {"type": "integer", "format": "int64", "maximum": 9007199254740993i64}}));
+    let schema =
+        spec_of(json!({"n": {"type": "integer", "format": "int64", "maximum": 9007199254740993i64}}));
     assert!(errors(&schema, json!({"n": 9007199254740993i64}), None).is_empty());
     assert_eq!(errors(&schema, json!({"n": 9007199254740994i64}), None).len(), 1);
 }

@@ -117,7 +117,8 @@ fn check_embedded(fields: &Map<String, Value>, path: &Path<'_>, errors: &mut Vec
             errors.push(FieldError::required(path.field(name), "must not be empty"));
         }
     }
-    let labels = fields.get("metadata").and_then(|metadata| metadata.get("labels")).and_then(Value::as_object);
+    let labels =
+        fields.get("metadata").and_then(|metadata| metadata.get("labels")).and_then(Value::as_object);
     let metadata = path.field("metadata");
     let place = metadata.field("labels");
     for (key, value) in labels.into_iter().flatten() {

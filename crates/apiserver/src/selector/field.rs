@@ -41,7 +41,8 @@ impl FieldSelector {
 
     /// The value the field must equal, if a requirement pins it (authorisation, keyed reads).
     pub fn pinned(&self, field: &str) -> Option<&str> {
-        let pin = self.requirements.iter().find(|requirement| requirement.equal && requirement.field == field);
+        let pin =
+            self.requirements.iter().find(|requirement| requirement.equal && requirement.field == field);
         pin.map(|requirement| requirement.value.as_str())
     }
 
@@ -118,11 +119,21 @@ fn unescape(text: &str) -> Result<String, SelectorError> {
         match c {
             '\\' => match characters.next() {
                 Some(c @ ('\\' | ',' | '=')) => plain.push(c),
-                Some(c) => return Err(SelectorError(format!("invalid field selector: invalid escape sequence: \\{c}"))),
-                None => return Err(SelectorError("invalid field selector: invalid escape sequence: \\".to_owned())),
+                Some(c) => {
+                    return Err(SelectorError(format!(
+                        "invalid field selector: invalid escape sequence: \\{c}"
+                    )));
+                }
+                None => {
+                    return Err(SelectorError(
+                        "invalid field selector: invalid escape sequence: \\".to_owned(),
+                    ));
+                }
             },
             ',' | '=' => {
-                return Err(SelectorError(format!("invalid field selector: unescaped character in value: {c}")));
+                return Err(SelectorError(format!(
+                    "invalid field selector: unescaped character in value: {c}"
+                )));
             }
             c => plain.push(c),
         }

@@ -70,7 +70,8 @@ impl LabelSelector {
     /// The same for a bare map of labels.
     pub fn matches_labels(&self, labels: Option<&Map<String, Value>>) -> bool {
         self.requirements.iter().all(|requirement| {
-            requirement.matches(labels.and_then(|labels| labels.get(&requirement.key)).and_then(Value::as_str))
+            requirement
+                .matches(labels.and_then(|labels| labels.get(&requirement.key)).and_then(Value::as_str))
         })
     }
 }
@@ -118,7 +119,8 @@ impl Requirement {
         };
         match operator {
             Operator::In | Operator::NotIn if values.is_empty() => Err(SelectorError(
-                "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty".to_owned(),
+                "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty"
+                    .to_owned(),
             )),
             Operator::Exists | Operator::DoesNotExist if !values.is_empty() => Err(SelectorError(
                 "values: Invalid value: values set must be empty for exists and does not exist".to_owned(),

@@ -42,13 +42,22 @@ fn h_49_not_equal_includes_objects_without_the_label() {
 
 #[test]
 fn label_parse_errors_are_upstream_texts() {
-    assert_eq!(refusal("a b"), "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt");
+    assert_eq!(
+        refusal("a b"),
+        "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"
+    );
     assert_eq!(refusal("a in (x"), "unable to parse requirement: found '', expected: ',' or ')'");
     assert_eq!(refusal("a,"), "found '', expected: identifier after ','");
     assert_eq!(refusal("!a=b"), "found '=', expected: ',' or 'end of string'");
-    assert!(refusal("/x=y").starts_with(r#"unable to parse requirement: <nil>: Invalid value: "/x": prefix part"#));
+    assert!(
+        refusal("/x=y")
+            .starts_with(r#"unable to parse requirement: <nil>: Invalid value: "/x": prefix part"#)
+    );
     let value = refusal("a=-b");
-    assert!(value.starts_with(r#"unable to parse requirement: values[0][a]: Invalid value: "-b": a valid label"#), "{value}");
+    assert!(
+        value.starts_with(r#"unable to parse requirement: values[0][a]: Invalid value: "-b": a valid label"#),
+        "{value}"
+    );
     assert!(refusal("a>x").contains("the value must be an integer"));
 }
 

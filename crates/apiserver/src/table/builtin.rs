@@ -145,7 +145,8 @@ pub(super) fn printer(group: &str, kind: &str) -> (Value, CellsOf) {
             vec![name(object), object["metadata"]["creationTimestamp"].clone()]
         }),
     };
-    let definitions = columns.iter().map(|(name, kind, priority)| super::column(name, kind, "", "", *priority));
+    let definitions =
+        columns.iter().map(|(name, kind, priority)| super::column(name, kind, "", "", *priority));
     (std::iter::once(super::name_column()).chain(definitions).collect(), cells)
 }
 
@@ -274,7 +275,8 @@ fn replica_set(object: &Value, now: Timestamp) -> Vec<Value> {
 
 fn stateful_set(object: &Value, now: Timestamp) -> Vec<Value> {
     let [names, images] = containers(object);
-    let ready = format!("{}/{}", count(&object["status"]["readyReplicas"]), count(&object["spec"]["replicas"]));
+    let ready =
+        format!("{}/{}", count(&object["status"]["readyReplicas"]), count(&object["spec"]["replicas"]));
     vec![name(object), ready.into(), created(object, now), names, images]
 }
 
@@ -297,7 +299,8 @@ fn daemon_set(object: &Value, now: Timestamp) -> Vec<Value> {
 }
 
 fn condition_is_true(object: &Value, kind: &str) -> bool {
-    items(&object["status"]["conditions"]).any(|condition| condition["type"] == kind && condition["status"] == "True")
+    items(&object["status"]["conditions"])
+        .any(|condition| condition["type"] == kind && condition["status"] == "True")
 }
 
 fn job(object: &Value, now: Timestamp) -> Vec<Value> {
@@ -456,7 +459,8 @@ fn node(object: &Value, now: Timestamp) -> Vec<Value> {
         .filter(|role| !role.is_empty())
         .collect();
     roles.sort_unstable();
-    let or_unknown = |value: &Value| Value::from(value.as_str().filter(|t| !t.is_empty()).unwrap_or("<unknown>"));
+    let or_unknown =
+        |value: &Value| Value::from(value.as_str().filter(|t| !t.is_empty()).unwrap_or("<unknown>"));
     vec![
         name(object),
         word.into(),
@@ -476,7 +480,9 @@ fn endpoints(object: &Value, now: Timestamp) -> Vec<Value> {
     for subset in items(&object["subsets"]) {
         for port in items(&subset["ports"]) {
             let port = count(&port["port"]);
-            places.extend(items(&subset["addresses"]).map(|address| format!("{}:{port}", text(&address["ip"]))));
+            places.extend(
+                items(&subset["addresses"]).map(|address| format!("{}:{port}", text(&address["ip"]))),
+            );
         }
     }
     vec![name(object), or_none(shortened(&places)), created(object, now)]
@@ -560,7 +566,8 @@ fn event(object: &Value, now: Timestamp) -> Vec<Value> {
     let source = either("source", "deprecatedSource");
     let source = [&source["component"], &source["host"]].map(text);
     let source = source.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
-    let source = if source.is_empty() { text(&either("reportingComponent", "reportingController")) } else { source };
+    let source =
+        if source.is_empty() { text(&either("reportingComponent", "reportingController")) } else { source };
     let series = &object["series"];
     let event_time = object.get("eventTime").filter(|time| !time.is_null());
     let first = either("firstTimestamp", "deprecatedFirstTimestamp");

@@ -46,7 +46,9 @@ impl Column {
         match self.kind.as_str() {
             "integer" => match hit {
                 Value::Number(number) if number.is_i64() || number.is_u64() => hit.clone(),
-                Value::Number(number) => number.as_f64().map_or(Value::Null, |number| Value::from(number as i64)),
+                Value::Number(number) => {
+                    number.as_f64().map_or(Value::Null, |number| Value::from(number as i64))
+                }
                 _ => Value::Null,
             },
             "number" if hit.is_number() => hit.clone(),

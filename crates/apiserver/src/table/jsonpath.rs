@@ -56,7 +56,10 @@ impl JsonPath {
     /// Parses `.spec.a['b'][0]`, `[*]` and `[?(@.type=="Ready")]`, with or without braces.
     pub fn parse(text: &str) -> Result<Self, JsonPathError> {
         if text.len() > PATH_LIMIT {
-            return Err(JsonPathError(format!("path has {} bytes, at most {PATH_LIMIT} are allowed", text.len())));
+            return Err(JsonPathError(format!(
+                "path has {} bytes, at most {PATH_LIMIT} are allowed",
+                text.len()
+            )));
         }
         let inner = text.trim();
         let inner = inner.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(inner);
@@ -112,7 +115,9 @@ impl Step {
         *budget -= 1;
         match (self, value) {
             (Step::Field(name), Value::Object(fields)) => hits.extend(fields.get(name)),
-            (Step::Index(index), Value::Array(items)) => hits.extend(position(*index, items.len()).map(|at| &items[at])),
+            (Step::Index(index), Value::Array(items)) => {
+                hits.extend(position(*index, items.len()).map(|at| &items[at]))
+            }
             (Step::Slice(from, to), Value::Array(items)) => {
                 let bound = |at: Option<i64>, absent: usize| match at {
                     None => absent,
@@ -364,7 +369,8 @@ impl<'a> Parser<'a> {
                 let rest = self.rest();
                 let end = rest.find([' ', ')', '=', '!', '<', '>']).unwrap_or(rest.len());
                 let word = &rest[..end];
-                let literal: Value = serde_json::from_str(word).map_err(|_| self.fault("unrecognized literal"))?;
+                let literal: Value =
+                    serde_json::from_str(word).map_err(|_| self.fault("unrecognized literal"))?;
                 self.at += end;
                 Ok(Operand::Literal(literal))
             }

@@ -26,7 +26,17 @@ fn custom_columns_convert_by_type() {
         "at": "2026-01-02T00:00:00Z", "list": [1, "b"], "text": "t"}});
     assert_eq!(
         printer.cells(&object, now()),
-        [json!("a"), json!("5"), json!(1), json!(1.5), json!(true), json!("5m"), json!("[1,\"b\"]"), Value::Null, Value::Null]
+        [
+            json!("a"),
+            json!("5"),
+            json!(1),
+            json!(1.5),
+            json!(true),
+            json!("5m"),
+            json!("[1,\"b\"]"),
+            Value::Null,
+            Value::Null
+        ]
     );
     assert_eq!(
         printer.columns()[2],
