@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::api::Api;
+use crate::auth::MASTERS;
 use crate::http::status::ApiError;
+use crate::object::Object;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
@@ -24,7 +26,73 @@ pub(crate) async fn start(api: &Api) -> Result<(), ApiError> {
         },
         "spec": {"ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]},
     });
-    ensure(api, service).await
+    ensure(api, service).await?;
+    roles(api).await
+}
+
+/// The roles that clients expect to find (spec/apiserver.md 16.2).
+async fn roles(api: &Api) -> Result<(), ApiError> {
+    let everything = json!([
+        {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+        {"nonResourceURLs": ["*"], "verbs": ["*"]},
+    ]);
+    let workloads =
+        json!(["", "apps", "batch", "networking.k8s.io", "discovery.k8s.io", "coordination.k8s.io"]);
+    let read = json!(["get", "list", "watch"]);
+    let write = json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]);
+    let of_workloads = |verbs: &Value| json!([{"apiGroups": workloads, "resources": ["*"], "verbs": verbs}]);
+    let rbac = json!({
+        "apiGroups": ["rbac.authorization.k8s.io"],
+        "resources": ["roles", "rolebindings"],
+        "verbs": write,
+    });
+    let mut admin = of_workloads(&write);
+    if let Some(rules) = admin.as_array_mut() {
+        rules.push(rbac);
+    }
+    // Everything but Secrets may be viewed.
+    let view = json!([
+        {"apiGroups": [""], "resources": VIEWED, "verbs": read},
+        {"apiGroups": ["apps", "batch", "networking.k8s.io", "discovery.k8s.io"], "resources": ["*"], "verbs": read},
+    ]);
+    for (name, rules) in
+        [("cluster-admin", everything), ("admin", admin), ("edit", of_workloads(&write)), ("view", view)]
+    {
+        ensure(api, role_object("ClusterRole", name, "rules", rules)).await?;
+    }
+    let subjects = json!([{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": MASTERS}]);
+    let mut binding = role_object("ClusterRoleBinding", "cluster-admin", "subjects", subjects);
+    binding["roleRef"] =
+        json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"});
+    ensure(api, binding).await
+}
+
+/// Core resources that the role `view` shows.
+const VIEWED: [&str; 10] = [
+    "configmaps",
+    "endpoints",
+    "events",
+    "namespaces",
+    "namespaces/status",
+    "pods",
+    "pods/status",
+    "serviceaccounts",
+    "services",
+    "services/status",
+];
+
+fn role_object(kind: &str, name: &str, field: &str, value: Value) -> Value {
+    let mut object = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "labels": {"kubernetes.io/bootstrapping": "rbac-defaults"},
+            "annotations": {"rbac.authorization.kubernetes.io/autoupdate": "true"},
+        },
+    });
+    object[field] = value;
+    object
 }
 
 /// Creates what every namespace has.
@@ -44,6 +112,12 @@ pub(crate) async fn furnish(api: &Api, namespace: &str) -> Result<(), ApiError> 
 /// Creates an object if there is none of its name; a namespace that goes away
 /// meanwhile needs nothing any more.
 async fn ensure(api: &Api, object: Value) -> Result<(), ApiError> {
+    let text = |field: &str| object[field].as_str().unwrap_or_default();
+    let kind = api.kinds.current().find_kind(text("apiVersion"), text("kind"));
+    let there = kind.and_then(|kind| api.store.get(&kind.resource, &object.object_name()));
+    if there.is_some() {
+        return Ok(());
+    }
     match api.create_own(object).await {
         Err(error) if !matches!(error.code, 403 | 404 | 409) => Err(error),
         _ => Ok(()),

@@ -138,7 +138,9 @@ impl<'a> Presenter<'a> {
             }
             let json = record.json();
             match json.strip_prefix(type_prefix.as_bytes()) {
-                _ if !self.kind.is_stored_form(record) => push_value(&mut out, &self.item(self.kind.view(record))),
+                _ if !self.kind.is_stored_form(record) => {
+                    push_value(&mut out, &self.item(self.kind.view(record)))
+                }
                 Some(rest) if self.kind.custom().is_none() => {
                     out.push(b'{');
                     out.extend_from_slice(rest);

@@ -74,8 +74,9 @@ impl Token {
     }
 
     fn decode(text: &str) -> Result<Self, ApiError> {
-        let invalid =
-            |why: &str| ApiError::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+        let invalid = |why: &str| {
+            ApiError::bad_request(format!("invalid continue token: continue key is not valid: {why}"))
+        };
         let bytes =
             URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).map_err(|_| invalid("it is no base64"))?;
         let token: Value = serde_json::from_slice(&bytes).map_err(|_| invalid("it is no JSON"))?;
@@ -84,9 +85,7 @@ impl Token {
         }
         let revision = match token["rv"].as_i64() {
             Some(-1) => None,
-            Some(number) => {
-                Some(Revision::try_from(number).map_err(|_| invalid("negative revision"))?)
-            }
+            Some(number) => Some(Revision::try_from(number).map_err(|_| invalid("negative revision"))?),
             None => return Err(invalid("no revision")),
         };
         let start = token["start"].as_str().unwrap_or_default();
@@ -166,9 +165,9 @@ impl Api {
             }
             Consistency::Exact(revision) => {
                 self.wait_for(*revision).await?;
-                self.store.list_at(&kind.resource, namespace, *revision).map_err(|_| {
-                    ApiError::expired("The resourceVersion for the provided list is too old.")
-                })
+                self.store
+                    .list_at(&kind.resource, namespace, *revision)
+                    .map_err(|_| ApiError::expired("The resourceVersion for the provided list is too old."))
             }
             Consistency::Continue(Token { revision: None, .. }) => {
                 Ok(self.store.list(&kind.resource, namespace))
@@ -241,9 +240,8 @@ fn cut(
     let page: Vec<_> = matching.by_ref().take(limit).collect();
     let rest = matching.count();
     let last = page.last().map(|(name, _)| name.clone());
-    let resume = last
-        .filter(|_| rest > 0)
-        .map(|after| Token { revision: Some(snapshot.revision), after }.encode());
+    let resume =
+        last.filter(|_| rest > 0).map(|after| Token { revision: Some(snapshot.revision), after }.encode());
     Page {
         revision: snapshot.revision,
         items: page.into_iter().map(|(_, record)| record).collect(),
@@ -271,7 +269,8 @@ pub(crate) fn list_option(path: &str, reason: FieldReason, message: impl Into<St
 
 fn consistency(call: &Call, limited: bool) -> Result<Consistency, ApiError> {
     let query = &call.query;
-    let forbidden = |path: &str, why: &str| list_option(path, FieldReason::Forbidden, format!("Forbidden: {why}"));
+    let forbidden =
+        |path: &str, why: &str| list_option(path, FieldReason::Forbidden, format!("Forbidden: {why}"));
     if query.get("sendInitialEvents").is_some() {
         return Err(forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"));
     }
@@ -293,9 +292,8 @@ fn consistency(call: &Call, limited: bool) -> Result<Consistency, ApiError> {
         let why = "resourceVersionMatch is forbidden unless resourceVersion is provided";
         return Err(forbidden("resourceVersionMatch", why));
     }
-    let revision = parse_revision(asked).map_err(|error| {
-        ApiError::bad_request(format!("invalid resource version: {}", error.message))
-    })?;
+    let revision = parse_revision(asked)
+        .map_err(|error| ApiError::bad_request(format!("invalid resource version: {}", error.message)))?;
     match (rule, revision) {
         ("", revision) if revision > 0 && limited => Ok(Consistency::Exact(revision)),
         ("" | "NotOlderThan", revision) => Ok(Consistency::NotOlderThan(revision)),
@@ -326,7 +324,9 @@ mod tests {
 
     #[test]
     fn a_forged_token_is_a_bad_request() {
-        for text in ["!", "e30", &URL_SAFE_NO_PAD.encode(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"../x/y\u0000"}"#)] {
+        for text in
+            ["!", "e30", &URL_SAFE_NO_PAD.encode(r#"{"v":"meta.k8s.io/v1","rv":1,"start":"../x/y\u0000"}"#)]
+        {
             let error = Token::decode(text).unwrap_err();
             assert_eq!(error.code, 400, "{text}");
             assert!(error.message.starts_with("invalid continue token"), "{}", error.message);

@@ -1,8 +1,10 @@
 //! From a request to the code that answers it.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt;
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
@@ -39,7 +41,12 @@ where
     let query = Query::parse(request.uri().query());
     let form = error_form(request.headers(), &query);
     let mut warnings = Vec::new();
-    let reply = respond(&api, &peer, transport, query, request, &mut warnings).await;
+    let responding = respond(&api, &peer, transport, query, request, &mut warnings);
+    // A panic is our bug in one request; the others and the caller's task go on.
+    let reply = AssertUnwindSafe(responding).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!(%audit_id, "a request ended in a panic");
+        Err(ApiError::internal("this request met a fault of the server"))
+    });
     let reply = reply.unwrap_or_else(|error| {
         tracing::debug!(%audit_id, code = error.code, message = error.message, "a request failed");
         Reply::error(&error, form)

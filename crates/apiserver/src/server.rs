@@ -22,14 +22,8 @@ use crate::tls::{Authority, CertificateError, Credentials, kubeconfig_data};
 
 /// Names of the serving certificate that every server has, the last ones for
 /// clients that believe to run inside a cluster.
-const SERVER_NAMES: [&str; 6] = [
-    "localhost",
-    "127.0.0.1",
-    "::1",
-    "kubernetes",
-    "kubernetes.default",
-    "kubernetes.default.svc",
-];
+const SERVER_NAMES: [&str; 6] =
+    ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
 
 /// Where objects are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]

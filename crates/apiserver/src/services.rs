@@ -30,8 +30,8 @@ impl Api {
             service["spec"]["clusterIP"] = json!(free.map(address));
         }
         let kind = service["spec"]["type"].as_str().unwrap_or_default();
-        let exposed =
-            kind == "NodePort" || kind == "LoadBalancer" && service["spec"]["allocateLoadBalancerNodePorts"] != false;
+        let exposed = kind == "NodePort"
+            || kind == "LoadBalancer" && service["spec"]["allocateLoadBalancerNodePorts"] != false;
         if !exposed {
             return;
         }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
 };
 use rustls::client::danger::HandshakeSignatureValid;
@@ -94,8 +94,7 @@ impl Authority {
             std::fs::read_to_string(&certificate_file).map_err(failed(&certificate_file))?;
         let key_pem = std::fs::read_to_string(&key_file).map_err(failed(&key_file))?;
         let key = KeyPair::from_pem(&key_pem)?;
-        let certificate = der_of(&certificate_pem)
-            .ok_or(rcgen::Error::CouldNotParseCertificate)?;
+        let certificate = der_of(&certificate_pem).ok_or(rcgen::Error::CouldNotParseCertificate)?;
         let issuer = Issuer::from_ca_cert_der(&certificate, key)?;
         Ok(Self { certificate_pem, certificate, issuer, now })
     }
@@ -104,14 +103,12 @@ impl Authority {
         &self.certificate_pem
     }
 
-    /// A client certificate: the user is the common name, groups are organisations.
-    pub(crate) fn client(&self, user: &str, groups: &[&str]) -> Result<Credentials, CertificateError> {
+    /// A client certificate: the user is the common name, the group the organisation.
+    pub(crate) fn client(&self, user: &str, group: &str) -> Result<Credentials, CertificateError> {
         let key = KeyPair::generate()?;
         let mut params = params(Vec::new(), self.now)?;
         params.distinguished_name.push(DnType::CommonName, user);
-        for group in groups {
-            params.distinguished_name.push(DnType::OrganizationName, DnValue::Utf8String((*group).to_owned()));
-        }
+        params.distinguished_name.push(DnType::OrganizationName, group);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Credentials { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
@@ -119,7 +116,7 @@ impl Authority {
 
     /// The administrator's client certificate.
     pub(crate) fn admin(&self) -> Result<Credentials, CertificateError> {
-        self.client("admin", &[MASTERS])
+        self.client("admin", MASTERS)
     }
 
     /// The TLS side of a listener reachable under `names`.
@@ -265,17 +262,17 @@ mod tests {
     }
 
     fn certificate(authority: &Authority) -> CertificateDer<'static> {
-        der_of(&authority.client("jane", &["dev", "ops"]).unwrap().certificate_pem).unwrap()
+        der_of(&authority.client("jane", "dev").unwrap().certificate_pem).unwrap()
     }
 
     #[test]
-    fn a_client_certificate_names_user_and_groups() {
+    fn a_client_certificate_names_user_and_group() {
         let authority = Authority::generate(now()).unwrap();
         let own = certificate(&authority);
         let Peer::Known(user) = peer(&*authority.verifier().unwrap(), Some(&[own]), now()) else {
             panic!("our own certificate is not known");
         };
-        assert_eq!((user.name.as_str(), user.groups), ("jane", vec!["dev".to_owned(), "ops".to_owned()]));
+        assert_eq!((user.name.as_str(), user.groups), ("jane", vec!["dev".to_owned()]));
     }
 
     #[test]

@@ -60,13 +60,19 @@ impl Api {
             return Decision { allowed: true, reason: String::new() };
         }
         if is_open_to_all(wanted) {
-            return Decision { allowed: true, reason: "RBAC: allowed to every authenticated user".to_owned() };
+            return Decision {
+                allowed: true,
+                reason: "RBAC: allowed to every authenticated user".to_owned(),
+            };
         }
         let cluster = self.bindings("clusterrolebindings", None);
-        let local = wanted.namespace.as_deref().map(|namespace| self.bindings("rolebindings", Some(namespace)));
+        let local =
+            wanted.namespace.as_deref().map(|namespace| self.bindings("rolebindings", Some(namespace)));
         for binding in cluster.iter().chain(local.iter().flatten()) {
             let subjects = binding["subjects"].as_array().into_iter().flatten();
-            let Some(subject) = subjects.into_iter().find(|subject| is_subject(subject, user)) else { continue };
+            let Some(subject) = subjects.into_iter().find(|subject| is_subject(subject, user)) else {
+                continue;
+            };
             if self.rules(binding).iter().any(|rule| grants(rule, wanted)) {
                 return Decision { allowed: true, reason: reason(binding, subject) };
             }
@@ -149,9 +155,8 @@ fn grants(rule: &Value, wanted: &Attributes) -> bool {
         });
     }
     let subresource = wanted.resource.split_once('/').map(|(_, subresource)| format!("*/{subresource}"));
-    let resource = |entry: &str| {
-        entry == "*" || entry == wanted.resource || Some(entry) == subresource.as_deref()
-    };
+    let resource =
+        |entry: &str| entry == "*" || entry == wanted.resource || Some(entry) == subresource.as_deref();
     let named = match rule["resourceNames"].as_array() {
         Some(names) if !names.is_empty() => {
             names.iter().any(|name| name.as_str().is_some() && name.as_str() == wanted.name.as_deref())
@@ -165,8 +170,11 @@ fn reason(binding: &Value, subject: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let name = text(&binding["metadata"]["name"]);
     let namespace = text(&binding["metadata"]["namespace"]);
-    let (kind, place) =
-        if namespace.is_empty() { ("ClusterRoleBinding", name) } else { ("RoleBinding", format!("{name}/{namespace}")) };
+    let (kind, place) = if namespace.is_empty() {
+        ("ClusterRoleBinding", name)
+    } else {
+        ("RoleBinding", format!("{name}/{namespace}"))
+    };
     let (role_kind, role) = (text(&binding["roleRef"]["kind"]), text(&binding["roleRef"]["name"]));
     let (subject_kind, subject) = (text(&subject["kind"]), text(&subject["name"]));
     format!("RBAC: allowed by {kind} {place:?} of {role_kind} {role:?} to {subject_kind} {subject:?}")

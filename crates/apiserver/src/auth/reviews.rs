@@ -32,7 +32,9 @@ impl Api {
             "LocalSubjectAccessReview" => {
                 let asked = object["spec"]["resourceAttributes"]["namespace"].as_str().unwrap_or_default();
                 if Some(asked) != namespace {
-                    return Err(ApiError::bad_request("spec.resourceAttributes.namespace must match the path"));
+                    return Err(ApiError::bad_request(
+                        "spec.resourceAttributes.namespace must match the path",
+                    ));
                 }
                 self.access(kind, &subject(&object["spec"]), &object["spec"])?
             }
@@ -53,9 +55,10 @@ impl Api {
                 let error = FieldError {
                     path: "spec.resourceAttributes".to_owned(),
                     reason: FieldReason::Invalid,
-                    message: "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes \
+                    message:
+                        "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes \
                               must be specified"
-                        .to_owned(),
+                            .to_owned(),
                 };
                 return Err(ApiError::invalid(&kind.group, "", "", &[error]));
             }

@@ -48,7 +48,11 @@ impl Definitions {
             if condition(&record.value, "Established") == Some("True") {
                 if let Err(errors) = own.serve(api, &record.value, record.revision) {
                     let problem = FieldError::aggregate(&errors);
-                    tracing::error!(name = record.value.name(), problem, "a stored definition cannot be served");
+                    tracing::error!(
+                        name = record.value.name(),
+                        problem,
+                        "a stored definition cannot be served"
+                    );
                 }
             }
         }
@@ -110,10 +114,10 @@ impl Definitions {
         let definition = &record.value;
         let problem = match self.conflict(definition) {
             Some(problem) => Some(problem),
-            None => self.serve(api, definition, api.store.revision()).err().map(|errors| Problem {
-                reason: "InvalidSchema",
-                message: FieldError::aggregate(&errors),
-            }),
+            None => self
+                .serve(api, definition, api.store.revision())
+                .err()
+                .map(|errors| Problem { reason: "InvalidSchema", message: FieldError::aggregate(&errors) }),
         };
         let time = api.time();
         let amended = |live: &Value| {
@@ -130,7 +134,8 @@ impl Definitions {
         let (name, uid) = (definition.name().to_owned(), definition.uid().to_owned());
         let terminating = definition.is_deleting();
         let known = self.served.get(&name).filter(|served| served.uid == uid);
-        if known.is_some_and(|served| served.spec == definition["spec"] && served.terminating == terminating) {
+        if known.is_some_and(|served| served.spec == definition["spec"] && served.terminating == terminating)
+        {
             return Ok(());
         }
         let retired = known.map(|served| served.retired.clone()).unwrap_or_default();
@@ -182,8 +187,7 @@ impl Definitions {
         let time = api.time();
         let terminating = |live: &Value| {
             let mut live = live.clone();
-            let (reason, message) =
-                ("InstanceDeletionInProgress", "CustomResource deletion is in progress");
+            let (reason, message) = ("InstanceDeletionInProgress", "CustomResource deletion is in progress");
             set_condition(&mut live, "Terminating", "True", reason, message, &time);
             Change::Put(live)
         };

@@ -163,8 +163,7 @@ impl Collector {
         }
         if dangling.len() == references.len() {
             let uid = Some(node.uid.clone());
-            let options =
-                DeleteOptions { policy: Some(Policy::Background), uid, ..DeleteOptions::default() };
+            let options = DeleteOptions { policy: Some(Policy::Background), uid, ..DeleteOptions::default() };
             return self.api.delete_quietly(&kind, &node.name, &options).await;
         }
         self.strip(node, |reference| dangling.contains(reference)).await
@@ -235,7 +234,11 @@ impl Collector {
     }
 
     /// Removes owner references.
-    async fn strip(&self, node: &Node, unwanted: impl Fn(&Value) -> bool + Send + Sync) -> Result<(), ApiError> {
+    async fn strip(
+        &self,
+        node: &Node,
+        unwanted: impl Fn(&Value) -> bool + Send + Sync,
+    ) -> Result<(), ApiError> {
         let uid = node.uid.as_str();
         let change = |live: &Value| {
             if live.uid() != uid {

@@ -2,6 +2,7 @@
 //! through the same store as clients do.
 
 mod definitions;
+mod events;
 mod garbage;
 mod graph;
 mod namespaces;
@@ -37,6 +38,7 @@ pub(crate) fn start(api: &Arc<Api>, definitions: Definitions, simulate: bool) ->
         tokio::spawn(definitions.run(api.clone())),
         tokio::spawn(namespaces::run(api.clone())),
         tokio::spawn(garbage::run(api.clone())),
+        tokio::spawn(events::run(api.clone())),
     ];
     if simulate {
         tasks.push(tokio::spawn(workloads::run(api.clone())));

@@ -76,16 +76,33 @@ fn reported(live: &Value, left: &[(String, String)], time: &str) -> Change {
     kinds.dedup();
     let remaining: Vec<String> = kinds
         .iter()
-        .map(|kind| format!("{kind} has {} resource instances", texts.iter().filter(|own| *own == kind).count()))
+        .map(|kind| {
+            format!("{kind} has {} resource instances", texts.iter().filter(|own| *own == kind).count())
+        })
         .collect();
     let remaining = format!("Some resources are remaining: {}", remaining.join(", "));
     let held: Vec<&str> =
         left.iter().map(|(_, finalizers)| finalizers.as_str()).filter(|text| !text.is_empty()).collect();
     let finalizers = format!("Some content in the namespace has finalizers remaining: {}", held.join(", "));
     let conditions = [
-        ("NamespaceDeletionDiscoveryFailure", false, "ResourcesDiscovered", "All resources successfully discovered"),
-        ("NamespaceDeletionGroupVersionParsingFailure", false, "ParsedGroupVersions", "All legacy kube types successfully parsed"),
-        ("NamespaceDeletionContentFailure", false, "ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
+        (
+            "NamespaceDeletionDiscoveryFailure",
+            false,
+            "ResourcesDiscovered",
+            "All resources successfully discovered",
+        ),
+        (
+            "NamespaceDeletionGroupVersionParsingFailure",
+            false,
+            "ParsedGroupVersions",
+            "All legacy kube types successfully parsed",
+        ),
+        (
+            "NamespaceDeletionContentFailure",
+            false,
+            "ContentDeleted",
+            "All content successfully deleted, may be waiting on finalization",
+        ),
         ("NamespaceContentRemaining", true, "SomeResourcesRemain", &remaining),
         ("NamespaceFinalizersRemaining", !held.is_empty(), "SomeFinalizersRemain", &finalizers),
     ];

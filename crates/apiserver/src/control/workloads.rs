@@ -124,8 +124,7 @@ fn deployment(object: &Value, time: &str) -> Option<Value> {
         ("readyReplicas", wanted),
         ("availableReplicas", wanted),
     ]);
-    let available =
-        ("Available", "MinimumReplicasAvailable", "Deployment has minimum availability.");
+    let available = ("Available", "MinimumReplicasAvailable", "Deployment has minimum availability.");
     let progressing = ("Progressing", "NewReplicaSetAvailable", "The deployment is complete.");
     let conditions: Vec<Value> = [available, progressing]
         .iter()

@@ -82,10 +82,7 @@ pub(crate) fn negotiate(header: Option<&str>) -> Result<Form, ApiError> {
     if header.trim().is_empty() {
         return Ok(Form::default());
     }
-    clauses(header)
-        .iter()
-        .find_map(form)
-        .ok_or_else(|| ApiError::new(406, "NotAcceptable", ACCEPTED))
+    clauses(header).iter().find_map(form).ok_or_else(|| ApiError::new(406, "NotAcceptable", ACCEPTED))
 }
 
 fn form(clause: &Clause) -> Option<Form> {

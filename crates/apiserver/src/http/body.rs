@@ -85,7 +85,11 @@ pub(crate) fn decode_object(
 }
 
 fn text_of(error: &serde_json::Error, body: &[u8]) -> String {
-    if body.is_empty() || error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
+    if body.is_empty() || error.is_eof() {
+        "unexpected end of JSON input".to_owned()
+    } else {
+        error.to_string()
+    }
 }
 
 /// Decodes YAML, which includes JSON: kubectl sends JSON under YAML's name.

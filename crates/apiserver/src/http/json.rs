@@ -84,8 +84,7 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let path =
-                if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
+            let path = if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
             if map.contains_key(&key) {
                 self.duplicates.push(path.clone());
             }
@@ -110,6 +109,9 @@ mod tests {
     #[test]
     fn large_integers_stay_integers() {
         let decoded = decode(b"[9223372036854775807, 18446744073709551615, 1.0]").unwrap();
-        assert_eq!(serde_json::to_string(&decoded.value).unwrap(), "[9223372036854775807,18446744073709551615,1.0]");
+        assert_eq!(
+            serde_json::to_string(&decoded.value).unwrap(),
+            "[9223372036854775807,18446744073709551615,1.0]"
+        );
     }
 }

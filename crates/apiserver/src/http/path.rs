@@ -46,11 +46,8 @@ pub(crate) fn parse(path: &str) -> Target {
     let Some(parts) = rest.iter().map(|part| decode(part)).collect::<Option<Vec<String>>>() else {
         return other();
     };
-    let mut target = ResourcePath {
-        group: group.to_owned(),
-        version: version.to_owned(),
-        ..ResourcePath::default()
-    };
+    let mut target =
+        ResourcePath { group: group.to_owned(), version: version.to_owned(), ..ResourcePath::default() };
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     let below = match parts.as_slice() {
         // Subresources of the Namespace itself; all else below it is content.
@@ -107,7 +104,9 @@ mod tests {
 
     #[test]
     fn discovery_is_no_resource() {
-        for path in ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/openapi/v3", "/healthz", "/"] {
+        for path in
+            ["/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/openapi/v3", "/healthz", "/"]
+        {
             assert_eq!(parse(path), Target::Other(path.to_owned()), "{path}");
         }
     }

@@ -51,9 +51,8 @@ impl Query {
             return Ok(None);
         }
         let parsed = text.parse().map(Some);
-        parsed.map_err(|_| {
-            ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
-        })
+        parsed
+            .map_err(|_| ApiError::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax")))
     }
 
     /// Whether `dryRun=All`; `options` names the options kind in the error.

@@ -91,13 +91,10 @@ impl Reply {
     pub(crate) fn into_response(self, audit_id: &str, warnings: &[String]) -> Response<ResponseBody> {
         let body = match self.content {
             Content::Full(bytes) => Full::new(bytes).boxed_unsync(),
-            Content::Stream(lines) => {
-                StreamBody::new(lines.map(|line| Ok(Frame::data(line)))).boxed_unsync()
-            }
+            Content::Stream(lines) => StreamBody::new(lines.map(|line| Ok(Frame::data(line)))).boxed_unsync(),
         };
         let mut response = Response::new(body);
-        *response.status_mut() =
-            StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
         *headers = self.headers;
         if !headers.contains_key(CACHE_CONTROL) {

@@ -10,7 +10,8 @@ pub(crate) struct ApiError {
     pub(crate) code: u16,
     pub(crate) reason: Option<&'static str>,
     pub(crate) message: String,
-    pub(crate) details: Option<Map<String, Value>>,
+    /// Boxed: this type is the error of nearly every function of the crate.
+    pub(crate) details: Option<Box<Map<String, Value>>>,
     /// Seconds, also sent as `Retry-After`.
     pub(crate) retry_after: Option<u32>,
     /// Answered as this text instead of a Status.
@@ -68,13 +69,19 @@ impl ApiError {
     pub(crate) fn forbidden(group: &str, resource: &str, name: &str, why: impl std::fmt::Display) -> Self {
         let subject = qualified(resource, group);
         let subject = if name.is_empty() { subject } else { format!("{subject} {name:?}") };
-        Self::new(403, "Forbidden", format!("{subject} is forbidden: {why}"))
-            .detailed(&[("name", name), ("group", group), ("kind", resource)])
+        Self::new(403, "Forbidden", format!("{subject} is forbidden: {why}")).detailed(&[
+            ("name", name),
+            ("group", group),
+            ("kind", resource),
+        ])
     }
 
     pub(crate) fn not_found(group: &str, resource: &str, name: &str) -> Self {
-        Self::new(404, "NotFound", format!("{} {name:?} not found", qualified(resource, group)))
-            .detailed(&[("name", name), ("group", group), ("kind", resource)])
+        Self::new(404, "NotFound", format!("{} {name:?} not found", qualified(resource, group))).detailed(&[
+            ("name", name),
+            ("group", group),
+            ("kind", resource),
+        ])
     }
 
     /// A path below a known group that leads nowhere.
@@ -131,7 +138,8 @@ impl ApiError {
 
     /// 422 with a text only: a patch whose operations fail.
     pub(crate) fn unprocessable() -> Self {
-        Self::new(422, "Invalid", "the server rejected our request due to an error in our request").detailed(&[])
+        Self::new(422, "Invalid", "the server rejected our request due to an error in our request")
+            .detailed(&[])
     }
 
     pub(crate) fn expired(message: impl Into<String>) -> Self {
@@ -177,7 +185,7 @@ impl ApiError {
             status["reason"] = json!(reason);
         }
         if let Some(details) = &self.details {
-            status["details"] = Value::Object(details.clone());
+            status["details"] = Value::Object(Map::clone(details));
         }
         status["code"] = json!(self.code);
         status

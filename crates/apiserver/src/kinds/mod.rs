@@ -188,9 +188,7 @@ impl Kind {
     /// The form of an object of this version that is stored.
     pub(crate) fn stored_form(&self, mut object: Value) -> Value {
         match &self.source {
-            Source::Builtin(definition) if definition.group == "events.k8s.io" => {
-                event::to_core(&object)
-            }
+            Source::Builtin(definition) if definition.group == "events.k8s.io" => event::to_core(&object),
             Source::Builtin(_) => object,
             Source::Custom(custom) => {
                 if custom.storage_version != self.version {
@@ -203,7 +201,10 @@ impl Kind {
 
     /// Whether stored bytes can be sent as they are.
     pub(crate) fn is_stored_form(&self, record: &Record) -> bool {
-        matches!(self.view(record), Cow::Borrowed(_))
+        match &self.source {
+            Source::Builtin(definition) => definition.group != "events.k8s.io",
+            Source::Custom(custom) => custom.is_stored_form(record, self),
+        }
     }
 
     /// The text of the warning for a deprecated version.
@@ -222,8 +223,12 @@ impl Custom {
         paths.filter_map(|field| field["jsonPath"].as_str()).any(|path| path.trim_start_matches('.') == label)
     }
 
+    fn is_stored_form(&self, record: &Record, kind: &Kind) -> bool {
+        self.storage_version == kind.version && record.revision > self.since
+    }
+
     fn view<'a>(&self, record: &'a Record, kind: &Kind) -> Cow<'a, Value> {
-        if self.storage_version == kind.version && record.revision > self.since {
+        if self.is_stored_form(record, kind) {
             return Cow::Borrowed(&record.value);
         }
         let mut value = record.value.clone();

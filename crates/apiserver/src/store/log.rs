@@ -68,7 +68,8 @@ impl Log {
         let file = folder.join("objects.sqlite");
         private_file(&file).map_err(failed)?;
         let path = file.display().to_string();
-        let connection = connect(&file).map_err(|source| StoreError::Database { path: path.clone(), source })?;
+        let connection =
+            connect(&file).map_err(|source| StoreError::Database { path: path.clone(), source })?;
         Ok(Self { connection, path, _lock: lock })
     }
 
@@ -115,7 +116,13 @@ impl Log {
     ) -> Result<(Revision, Change, usize), StoreError> {
         let parts = || -> Result<_, rusqlite::Error> {
             let name = ObjectName::new(row.get::<_, String>(2)?, row.get::<_, String>(3)?);
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, name, row.get(4)?, row.get::<_, Vec<u8>>(5)?))
+            Ok((
+                row.get::<_, i64>(0)?,
+                row.get::<_, String>(1)?,
+                name,
+                row.get(4)?,
+                row.get::<_, Vec<u8>>(5)?,
+            ))
         };
         let (revision, resource, name, deleted, json): (_, _, _, bool, _) =
             parts().map_err(|e| self.failed(e))?;
@@ -139,8 +146,7 @@ impl Log {
     ) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
         {
-            let mut insert =
-                transaction.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+            let mut insert = transaction.prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
             for Row { change } in rows {
                 let deleted = matches!(change.outcome, Outcome::Deleted(_));
                 let record = change.record();

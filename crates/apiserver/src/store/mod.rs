@@ -110,8 +110,7 @@ impl Store {
         let mut log = Log::open(folder)?;
         let loaded = log.load(clock.monotonic())?;
         let next = loaded.revision;
-        let shared =
-            Arc::new(Shared { state: RwLock::new(loaded), revision: watch::Sender::new(next) });
+        let shared = Arc::new(Shared { state: RwLock::new(loaded), revision: watch::Sender::new(next) });
         let mut committer = Committer::new(shared.clone(), Some(log), clock, next);
         let (sender, mut receiver) = mpsc::channel::<Pending>(WRITE_QUEUE);
         let thread = std::thread::Builder::new()
@@ -128,8 +127,7 @@ impl Store {
                 committer.close();
             })
             .map_err(|source| StoreError::Folder { path: folder.display().to_string(), source })?;
-        let writer =
-            Writer::Thread { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) };
+        let writer = Writer::Thread { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) };
         Ok(Self { shared, writer })
     }
 

@@ -188,12 +188,11 @@ impl Watch {
         let mut frame = BytesMut::new();
         loop {
             let asked = self.position;
-            let found = self.api.store.changes(&self.kind.resource, asked, CHANGES_AT_ONCE).map_err(
-                |compacted| {
+            let found =
+                self.api.store.changes(&self.kind.resource, asked, CHANGES_AT_ONCE).map_err(|compacted| {
                     let oldest = compacted.oldest;
                     ApiError::expired(format!("too old resource version: {asked} ({oldest})"))
-                },
-            )?;
+                })?;
             let more = found.changes.len() == CHANGES_AT_ONCE;
             for change in &found.changes {
                 if frame.len() >= FRAME_BYTES {

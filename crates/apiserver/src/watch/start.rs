@@ -64,10 +64,9 @@ fn start(revision: Revision, rule: &str, initial: Option<bool>) -> Result<Start,
             path,
             "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
         )),
-        (Some(_), "") => Err(forbidden(
-            path,
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )),
+        (Some(_), "") => {
+            Err(forbidden(path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+        }
         (_, other) => Err(list_option(
             path,
             FieldReason::NotSupported,
@@ -88,7 +87,9 @@ mod tests {
         assert_eq!(start(5, "NotOlderThan", Some(true)).unwrap(), initial(5));
         assert_eq!(start(0, "NotOlderThan", Some(false)).unwrap(), Start::Now);
         assert_eq!(start(5, "NotOlderThan", Some(false)).unwrap(), Start::After(5));
-        for (rule, initial) in [("", Some(true)), ("NotOlderThan", None), ("Exact", None), ("Exact", Some(true))] {
+        for (rule, initial) in
+            [("", Some(true)), ("NotOlderThan", None), ("Exact", None), ("Exact", Some(true))]
+        {
             assert_eq!(start(5, rule, initial).unwrap_err().code, 422, "{rule} {initial:?}");
         }
     }

@@ -35,13 +35,25 @@ impl Api {
         namespace: Option<&str>,
     ) -> Result<Reply, ApiError> {
         let terms = Terms::parse(call, Request::Create)?;
-        let (object, mut findings) = self.body_object(call, kind, namespace)?;
-        let mut object = object;
-        findings.extend(kind.prune(&mut object).iter().map(|path| unknown(path)));
+        let (object, duplicates) = self.body_object(call, kind, namespace)?;
+        let presenter = Presenter::new(self, call, kind)?;
+        terms.report(call, kind, &duplicates, &object)?;
+        let record = self.create_from(call, kind, object, &terms).await?;
+        Ok(presenter.record(201, &record))
+    }
+
+    /// Stores a new object as a client sent it.
+    pub(super) async fn create_from(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        mut object: Value,
+        terms: &Terms,
+    ) -> Result<Arc<Record>, ApiError> {
+        let findings: Vec<String> = kind.prune(&mut object).iter().map(|path| unknown(path)).collect();
         terms.report(call, kind, &findings, &object)?;
         super::warn(call, kind, &object);
-        let record = self.create_object(kind, object, &terms, false).await?;
-        Ok(Presenter::new(self, call, kind)?.record(201, &record))
+        self.create_object(kind, object, terms, false).await
     }
 
     /// Creates an object on the server's own behalf.

@@ -61,7 +61,8 @@ impl DeleteOptions {
         if !kind.is_empty() && kind != "DeleteOptions" {
             return Err(ApiError::bad_request(format!("expected DeleteOptions, found {kind}")));
         }
-        let empty = body.as_object().is_none_or(|map| map.keys().all(|key| key == "kind" || key == "apiVersion"));
+        let empty =
+            body.as_object().is_none_or(|map| map.keys().all(|key| key == "kind" || key == "apiVersion"));
         if empty {
             return Self::from_query(call);
         }
@@ -87,15 +88,12 @@ impl DeleteOptions {
 }
 
 fn policy(text: Option<&str>, orphan: Option<bool>) -> Result<Option<Policy>, ApiError> {
-    let refuse = |reason, message: String| {
-        Err(option_error("DeleteOptions", "propagationPolicy", reason, message))
-    };
+    let refuse =
+        |reason, message: String| Err(option_error("DeleteOptions", "propagationPolicy", reason, message));
     match (text.filter(|text| !text.is_empty()), orphan) {
         (Some(text), Some(_)) => refuse(
             FieldReason::Invalid,
-            format!(
-                "Invalid value: {text:?}: orphanDependents and deletionPropagation cannot be both set"
-            ),
+            format!("Invalid value: {text:?}: orphanDependents and deletionPropagation cannot be both set"),
         ),
         (Some("Orphan"), None) | (None, Some(true)) => Ok(Some(Policy::Orphan)),
         (Some("Background"), None) | (None, Some(false)) => Ok(Some(Policy::Background)),
@@ -112,7 +110,12 @@ fn policy(text: Option<&str>, orphan: Option<bool>) -> Result<Option<Policy>, Ap
 }
 
 impl Api {
-    pub(crate) async fn delete(&self, call: &Call, kind: &Kind, name: &ObjectName) -> Result<Reply, ApiError> {
+    pub(crate) async fn delete(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        name: &ObjectName,
+    ) -> Result<Reply, ApiError> {
         let mut options = DeleteOptions::parse(call)?;
         if kind.is("batch", "Job") && options.policy.is_none() {
             call.warnings.add(
@@ -179,7 +182,8 @@ impl Api {
                 return Ok(Deleted::Waiting(live));
             }
             if options.dry_run {
-                let record = Arc::new(Record::new(live.revision, if gone { live.value.clone() } else { marked }));
+                let record =
+                    Arc::new(Record::new(live.revision, if gone { live.value.clone() } else { marked }));
                 return Ok(if gone { Deleted::Gone(record) } else { Deleted::Waiting(record) });
             }
             let written = self
@@ -233,7 +237,8 @@ fn finalizers(kind: &Kind, live: &Value, policy: Option<Policy>) -> Vec<String> 
             Policy::Foreground => Some(FOREGROUND),
             Policy::Background => None,
         };
-        finalizers.retain(|own| ![ORPHAN, FOREGROUND].contains(&own.as_str()) || Some(own.as_str()) == wanted);
+        finalizers
+            .retain(|own| ![ORPHAN, FOREGROUND].contains(&own.as_str()) || Some(own.as_str()) == wanted);
         if let Some(wanted) = wanted
             && !finalizers.iter().any(|own| own == wanted)
         {
@@ -261,9 +266,7 @@ fn check_allowed(kind: &Kind, live: &Value, options: &DeleteOptions) -> Result<(
         Err(ApiError::conflict(&kind.group, &kind.kind, live.name(), why))
     };
     match (&options.uid, &options.revision) {
-        (Some(uid), _) if uid != live.uid() => {
-            differs("UID", uid, live.uid(), "deleted and then recreated")
-        }
+        (Some(uid), _) if uid != live.uid() => differs("UID", uid, live.uid(), "deleted and then recreated"),
         (_, Some(revision)) if revision != live.resource_version() => {
             differs("ResourceVersion", revision, live.resource_version(), "modified")
         }

@@ -37,7 +37,11 @@ impl Patch {
     pub(super) fn parse(call: &Call, kind: &Kind, duplicates: &mut Vec<String>) -> Result<Self, ApiError> {
         let mut document = || {
             let decoded = json::decode(&call.body).map_err(|error| {
-                let text = if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() };
+                let text = if error.is_eof() {
+                    "unexpected end of JSON input".to_owned()
+                } else {
+                    error.to_string()
+                };
                 ApiError::bad_request(format!("error decoding patch: {text}"))
             })?;
             duplicates.extend(decoded.duplicates.iter().map(|path| duplicate(path)));

@@ -29,7 +29,7 @@ impl Api {
         let missing = self.store.get(&kind.resource, name).is_none();
         let presenter = Presenter::new(self, call, kind)?;
         if missing && door == Door::Main && kind.create_on_update() {
-            let record = self.create_object(kind, object, &terms, false).await?;
+            let record = self.create_from(call, kind, object, &terms).await?;
             return Ok(presenter.record(201, &record));
         }
         let propose = |live: &Value| {
@@ -58,7 +58,8 @@ pub(super) fn check_name(object: &Value, name: &ObjectName) -> Result<(), ApiErr
 fn check_preconditions(kind: &Kind, live: &Value, object: &Value) -> Result<(), ApiError> {
     let uid = object.uid();
     if !uid.is_empty() && uid != live.uid() {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", live.uid());
+        let why =
+            format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", live.uid());
         return Err(ApiError::conflict(&kind.group, &kind.plural, live.name(), why));
     }
     check_revision(kind, live, object)

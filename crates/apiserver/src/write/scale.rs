@@ -70,11 +70,16 @@ impl Api {
             let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
             if replicas < 0 {
                 let path = fields.replicas.join(".");
-                return Err(ApiError::invalid(&kind.group, &kind.kind, live.name(), &[FieldError {
-                    path: if kind.custom().is_some() { format!(".{path}") } else { path },
-                    reason: FieldReason::Invalid,
-                    message: format!("Invalid value: {replicas}: should be a non-negative integer"),
-                }]));
+                return Err(ApiError::invalid(
+                    &kind.group,
+                    &kind.kind,
+                    live.name(),
+                    &[FieldError {
+                        path: if kind.custom().is_some() { format!(".{path}") } else { path },
+                        reason: FieldReason::Invalid,
+                        message: format!("Invalid value: {replicas}: should be a non-negative integer"),
+                    }],
+                ));
             }
             let mut object = live.clone();
             set(&mut object, &fields.replicas, json!(replicas));

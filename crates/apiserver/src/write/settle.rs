@@ -200,7 +200,8 @@ fn new_finalizers(live: &Value, object: &Value) -> Option<FieldError> {
         return None;
     }
     let old = live.finalizers();
-    let new: Vec<&str> = object.finalizers().into_iter().filter(|finalizer| !old.contains(finalizer)).collect();
+    let new: Vec<&str> =
+        object.finalizers().into_iter().filter(|finalizer| !old.contains(finalizer)).collect();
     (!new.is_empty()).then(|| FieldError {
         path: "metadata.finalizers".to_owned(),
         reason: FieldReason::Forbidden,

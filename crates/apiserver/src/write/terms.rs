@@ -89,9 +89,9 @@ impl Terms {
 
     fn strict(&self, kind: &Kind, findings: &str, object: &Value) -> ApiError {
         if self.request == Request::Patch {
-            let message = format!("Invalid value: {:?}: strict decoding error: {findings}", object.to_string());
-            let error =
-                FieldError { path: "patch".to_owned(), reason: FieldReason::Invalid, message };
+            let message =
+                format!("Invalid value: {:?}: strict decoding error: {findings}", object.to_string());
+            let error = FieldError { path: "patch".to_owned(), reason: FieldReason::Invalid, message };
             return ApiError::invalid("", "", "", &[error]);
         }
         let (name, version) = (&kind.kind, &kind.version);
@@ -103,7 +103,8 @@ impl Terms {
 
 /// The manager of a client that names none: its program.
 fn agent(user_agent: &str) -> String {
-    let program: String = user_agent.split('/').next().unwrap_or_default().chars().take(AGENT_CHARACTERS).collect();
+    let program: String =
+        user_agent.split('/').next().unwrap_or_default().chars().take(AGENT_CHARACTERS).collect();
     if program.is_empty() { "unknown".to_owned() } else { program }
 }
 

@@ -4,7 +4,9 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::common::{CONFIG_MAPS, GIZMOS, config_map, get, gizmo, gizmo_server, metadata, patch, post, server};
+use crate::common::{
+    CONFIG_MAPS, GIZMOS, config_map, get, gizmo, gizmo_server, metadata, patch, post, server,
+};
 
 async fn apply(client: &kube::Client, path: &str, query: &str, body: &Value) -> (StatusCode, Value) {
     patch(client, &format!("{path}?{query}"), "apply-patch+yaml", body).await
@@ -18,7 +20,8 @@ fn data(x: &Value) -> Value {
 async fn a1_a2_a7_apply_creates_removes_and_settles() {
     let (_server, client) = server().await;
     let path = format!("{CONFIG_MAPS}/a");
-    let (status, created) = apply(&client, &path, "fieldManager=a", &data(&json!({"x": "1", "y": "2"}))).await;
+    let (status, created) =
+        apply(&client, &path, "fieldManager=a", &data(&json!({"x": "1", "y": "2"}))).await;
     assert_eq!(status, StatusCode::CREATED, "{created}");
     let (status, same) = apply(&client, &path, "fieldManager=a", &data(&json!({"x": "1", "y": "2"}))).await;
     assert_eq!(status, StatusCode::OK);
@@ -36,7 +39,8 @@ async fn a4_a5_another_manager_is_a_conflict_unless_forced() {
     assert_eq!((status, &answer["reason"]), (StatusCode::CONFLICT, &json!("Conflict")), "{answer}");
     let cause = &answer["details"]["causes"][0];
     assert_eq!((&cause["reason"], &cause["field"]), (&json!("FieldManagerConflict"), &json!(".data.x")));
-    let (status, object) = apply(&client, &path, "fieldManager=b&force=true", &data(&json!({"x": "2"}))).await;
+    let (status, object) =
+        apply(&client, &path, "fieldManager=b&force=true", &data(&json!({"x": "2"}))).await;
     assert_eq!((status, &object["data"]), (StatusCode::OK, &json!({"x": "2", "y": "2"})));
 }
 
@@ -56,14 +60,16 @@ async fn hc_60_an_update_takes_fields_from_their_applier() {
 async fn a_status_is_applied_through_its_own_door() {
     let (_server, client) = gizmo_server().await;
     let path = format!("{GIZMOS}/g");
-    let (status, answer) = apply(&client, &format!("{path}/status"), "fieldManager=c", &gizmo("g", json!({}))).await;
+    let (status, answer) =
+        apply(&client, &format!("{path}/status"), "fieldManager=c", &gizmo("g", json!({}))).await;
     assert_eq!(status, StatusCode::NOT_FOUND, "{answer}");
     apply(&client, &path, "fieldManager=a", &gizmo("g", json!({"replicas": 1}))).await;
     let applied = json!({
         "apiVersion": "example.com/v1", "kind": "Gizmo", "metadata": {"name": "g"},
         "status": {"phase": "Ready"}, "spec": {"replicas": 9},
     });
-    let (status, object) = apply(&client, &format!("{path}/status"), "fieldManager=c&force=true", &applied).await;
+    let (status, object) =
+        apply(&client, &format!("{path}/status"), "fieldManager=c&force=true", &applied).await;
     assert_eq!(status, StatusCode::OK, "{object}");
     assert_eq!((&object["status"]["phase"], &object["spec"]["replicas"]), (&json!("Ready"), &json!(1)));
     let entries = object["metadata"]["managedFields"].as_array().unwrap();
@@ -79,11 +85,15 @@ async fn an_apply_says_who_applies_and_what() {
     let path = format!("{CONFIG_MAPS}/a");
     let (status, answer) = apply(&client, &path, "", &data(&json!({}))).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    let text = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
+    let text =
+        "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch";
     assert_eq!(answer["message"], text);
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}});
     let (status, answer) = apply(&client, &path, "fieldManager=a", &secret).await;
-    assert_eq!((status, &answer["message"]), (StatusCode::BAD_REQUEST, &json!("invalid object type: /v1, Kind=Secret")));
+    assert_eq!(
+        (status, &answer["message"]),
+        (StatusCode::BAD_REQUEST, &json!("invalid object type: /v1, Kind=Secret"))
+    );
     let (status, _) = patch(&client, &format!("{path}?force=true"), "merge-patch+json", &json!({})).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 }

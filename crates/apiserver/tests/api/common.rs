@@ -60,11 +60,7 @@ pub(crate) async fn delete(client: &Client, path: &str) -> (StatusCode, Value) {
 }
 
 /// Reads `path` until `wanted` accepts the answer.
-pub(crate) async fn until(
-    client: &Client,
-    path: &str,
-    wanted: impl Fn(StatusCode, &Value) -> bool,
-) -> Value {
+pub(crate) async fn until(client: &Client, path: &str, wanted: impl Fn(StatusCode, &Value) -> bool) -> Value {
     let mut last = Value::Null;
     let waiting = async {
         loop {

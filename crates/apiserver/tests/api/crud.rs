@@ -80,7 +80,10 @@ async fn refusals_say_what_is_wrong() {
 
     let nowhere = "/api/v1/namespaces/nope/configmaps";
     let (status, answer) = post(&client, nowhere, &config_map("a", json!({}))).await;
-    assert_eq!((status, &answer["message"]), (StatusCode::NOT_FOUND, &json!("namespaces \"nope\" not found")));
+    assert_eq!(
+        (status, &answer["message"]),
+        (StatusCode::NOT_FOUND, &json!("namespaces \"nope\" not found"))
+    );
 
     let (status, answer) = put(&client, &format!("{CONFIG_MAPS}/b"), &config_map("c", json!({}))).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
@@ -124,14 +127,16 @@ async fn hc_25_hc_27_status_and_spec_have_their_own_doors() {
     let (_server, client) = gizmo_server().await;
     let path = format!("{GIZMOS}/g");
     post(&client, GIZMOS, &gizmo("g", json!({}))).await;
-    let both = json!({"status": {"phase": "Ready"}, "spec": {"size": "large"}, "metadata": {"labels": {"a": "b"}}});
+    let both =
+        json!({"status": {"phase": "Ready"}, "spec": {"size": "large"}, "metadata": {"labels": {"a": "b"}}});
     let (status, object) = patch(&client, &format!("{path}/status"), "merge-patch+json", &both).await;
     assert_eq!(status, StatusCode::OK, "{object}");
     assert_eq!((&object["status"]["phase"], &object["spec"]["size"]), (&json!("Ready"), &json!("small")));
     assert_eq!(object["metadata"].get("labels"), None);
     assert_eq!(object["metadata"]["generation"], 1);
 
-    let both = json!({"status": {"phase": "Lost"}, "spec": {"size": "large"}, "metadata": {"labels": {"a": "b"}}});
+    let both =
+        json!({"status": {"phase": "Lost"}, "spec": {"size": "large"}, "metadata": {"labels": {"a": "b"}}});
     let (_, object) = patch(&client, &path, "merge-patch+json", &both).await;
     assert_eq!((&object["status"]["phase"], &object["spec"]["size"]), (&json!("Ready"), &json!("large")));
     assert_eq!(object["metadata"]["generation"], 2);
@@ -145,7 +150,8 @@ async fn hc_29_versions_inside_a_patch_are_checked() {
     let (_server, client) = gizmo_server().await;
     let path = format!("{GIZMOS}/g");
     let (_, created) = post(&client, GIZMOS, &gizmo("g", json!({}))).await;
-    let pinned = |revision: &str| json!({"metadata": {"resourceVersion": revision}, "spec": {"size": "large"}});
+    let pinned =
+        |revision: &str| json!({"metadata": {"resourceVersion": revision}, "spec": {"size": "large"}});
     let (status, _) = patch(&client, &path, "merge-patch+json", &pinned("1")).await;
     assert_eq!(status, StatusCode::CONFLICT);
     let own = pinned(metadata(&created, "resourceVersion"));
@@ -178,12 +184,10 @@ async fn hc_7_strategic_patches_are_for_built_in_kinds() {
     let (_server, client) = gizmo_server().await;
     post(&client, GIZMOS, &gizmo("g", json!({}))).await;
     let body = json!({"metadata": {"labels": {"a": "b"}}});
-    let (status, _) =
-        patch(&client, &format!("{GIZMOS}/g"), "strategic-merge-patch+json", &body).await;
+    let (status, _) = patch(&client, &format!("{GIZMOS}/g"), "strategic-merge-patch+json", &body).await;
     assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     post(&client, CONFIG_MAPS, &config_map("a", json!({}))).await;
-    let (status, _) =
-        patch(&client, &format!("{CONFIG_MAPS}/a"), "strategic-merge-patch+json", &body).await;
+    let (status, _) = patch(&client, &format!("{CONFIG_MAPS}/a"), "strategic-merge-patch+json", &body).await;
     assert_eq!(status, StatusCode::OK);
 }
 
@@ -250,12 +254,10 @@ async fn scale_is_a_small_object_in_front_of_a_large_one() {
     let (status, scale) = get(&client, &path).await;
     assert_eq!((status, &scale["kind"]), (StatusCode::OK, &json!("Scale")));
     assert_eq!(scale["spec"], json!({"replicas": 2}));
-    let (status, scale) =
-        patch(&client, &path, "merge-patch+json", &json!({"spec": {"replicas": 5}})).await;
+    let (status, scale) = patch(&client, &path, "merge-patch+json", &json!({"spec": {"replicas": 5}})).await;
     assert_eq!((status, &scale["kind"]), (StatusCode::OK, &json!("Scale")), "hc 8");
     let (_, object) = get(&client, &format!("{GIZMOS}/g")).await;
     assert_eq!((&object["spec"]["replicas"], &object["metadata"]["generation"]), (&json!(5), &json!(2)));
-    let (status, _) =
-        patch(&client, &path, "merge-patch+json", &json!({"spec": {"replicas": -1}})).await;
+    let (status, _) = patch(&client, &path, "merge-patch+json", &json!({"spec": {"replicas": -1}})).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
 }

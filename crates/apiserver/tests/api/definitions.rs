@@ -4,8 +4,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::common::{
-    DEFINITIONS, GIZMOS, delete, get, gizmo, gizmo_definition, gizmo_server, metadata, patch, post,
-    put, send, server, until, until_gone,
+    DEFINITIONS, GIZMOS, delete, get, gizmo, gizmo_definition, gizmo_server, metadata, patch, post, put,
+    send, server, until, until_gone,
 };
 
 #[tokio::test]
@@ -16,17 +16,26 @@ async fn hc_42_fields_are_pruned_defaulted_and_checked() {
     assert_eq!(object["spec"], json!({"replicas": 1, "size": "small"}));
     let (status, answer) = post(&client, GIZMOS, &gizmo("h", json!({"size": "huge", "replicas": -1}))).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    let mut fields: Vec<&str> =
-        answer["details"]["causes"].as_array().unwrap().iter().map(|c| c["field"].as_str().unwrap()).collect();
+    let mut fields: Vec<&str> = answer["details"]["causes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| c["field"].as_str().unwrap())
+        .collect();
     fields.sort_unstable();
     assert_eq!(fields, ["spec.replicas", "spec.size"]);
-    assert!(answer["message"].as_str().unwrap().starts_with("Gizmo.example.com \"h\" is invalid: "), "{answer}");
+    assert!(
+        answer["message"].as_str().unwrap().starts_with("Gizmo.example.com \"h\" is invalid: "),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
 async fn bodies_of_another_type_are_refused() {
     let (_server, client) = gizmo_server().await;
-    for (field, value, code) in [("kind", "Other", 422), ("apiVersion", "example.com/v2", 400), ("kind", "", 400)] {
+    for (field, value, code) in
+        [("kind", "Other", 422), ("apiVersion", "example.com/v2", 400), ("kind", "", 400)]
+    {
         let mut body = gizmo("g", json!({}));
         body[field] = json!(value);
         let (status, answer) = post(&client, GIZMOS, &body).await;
@@ -45,7 +54,8 @@ async fn hc_47_an_established_definition_is_served_everywhere() {
     let accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
     let (_, groups) = send(&client, Method::GET, "/apis", &[("accept", accept)], "").await;
     assert_eq!(groups["apiVersion"], "apidiscovery.k8s.io/v2");
-    let group = groups["items"].as_array().unwrap().iter().find(|g| metadata(g, "name") == "example.com").unwrap();
+    let group =
+        groups["items"].as_array().unwrap().iter().find(|g| metadata(g, "name") == "example.com").unwrap();
     assert_eq!(group["versions"][0]["resources"][0]["shortNames"], json!(["gz"]));
     let (_, index) = get(&client, "/openapi/v3").await;
     let url = index["paths"]["apis/example.com/v1"]["serverRelativeURL"].as_str().unwrap().to_owned();

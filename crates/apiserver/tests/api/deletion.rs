@@ -69,7 +69,10 @@ async fn hc_3_delete_bodies_come_in_every_form() {
     let forms: [(&[(&str, &str)], &[u8]); 4] = [
         (&[], b""),
         (&[("content-type", "application/json")], b"{}"),
-        (&[("content-type", "application/json")], br#"{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"}"#),
+        (
+            &[("content-type", "application/json")],
+            br#"{"kind":"DeleteOptions","apiVersion":"v1","propagationPolicy":"Background"}"#,
+        ),
         (&[("content-type", "application/yaml")], b"propagationPolicy: Background\n"),
     ];
     for (headers, body) in forms {
@@ -101,9 +104,12 @@ async fn hc_34_dependents_go_with_the_last_owner_by_uid() {
     let second = create(&client, &config_map("second", json!({}))).await;
     create(&client, &owned_by("child", &[&first, &second])).await;
     let child = metadata(&get(&client, &map("child")).await.1, "uid").to_owned();
-    let grandchild = owned_by("grandchild", &[&json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "child", "uid": child},
-    })]);
+    let grandchild = owned_by(
+        "grandchild",
+        &[&json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "child", "uid": child},
+        })],
+    );
     create(&client, &grandchild).await;
 
     delete(&client, &map("first")).await;
@@ -122,7 +128,8 @@ async fn hc_34_dependents_go_with_the_last_owner_by_uid() {
 #[tokio::test]
 async fn an_object_born_without_its_owner_is_collected() {
     let (_server, client) = server().await;
-    let ghost = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ghost", "uid": "no-such-uid"}});
+    let ghost =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ghost", "uid": "no-such-uid"}});
     create(&client, &owned_by("child", &[&ghost])).await;
     until_gone(&client, &map("child")).await;
 }
@@ -130,10 +137,12 @@ async fn an_object_born_without_its_owner_is_collected() {
 #[tokio::test]
 async fn hc_35_an_owner_of_an_unknown_kind_counts_as_present() {
     let (_server, client) = server().await;
-    let unknown = json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "x", "uid": "u"}});
+    let unknown =
+        json!({"apiVersion": "example.com/v1", "kind": "Thing", "metadata": {"name": "x", "uid": "u"}});
     create(&client, &owned_by("child", &[&unknown])).await;
     // The collector has looked once it has collected something younger.
-    let ghost = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ghost", "uid": "no-such-uid"}});
+    let ghost =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "ghost", "uid": "no-such-uid"}});
     create(&client, &owned_by("younger", &[&ghost])).await;
     until_gone(&client, &map("younger")).await;
     assert_eq!(get(&client, &map("child")).await.0, StatusCode::OK);
@@ -186,7 +195,8 @@ async fn hc_37_a_namespace_goes_with_everything_in_it() {
     let (_, created) = post(&client, "/api/v1/namespaces", &namespace).await;
     assert_eq!(created["spec"]["finalizers"], json!(["kubernetes"]));
     assert_eq!(created["metadata"]["labels"]["kubernetes.io/metadata.name"], "n");
-    until(&client, "/api/v1/namespaces/n/serviceaccounts/default", |status, _| status == StatusCode::OK).await;
+    until(&client, "/api/v1/namespaces/n/serviceaccounts/default", |status, _| status == StatusCode::OK)
+        .await;
     let mut held = config_map("held", json!({}));
     held["metadata"]["finalizers"] = json!(["example.com/hold"]);
     post(&client, "/api/v1/namespaces/n/configmaps", &held).await;
@@ -195,7 +205,8 @@ async fn hc_37_a_namespace_goes_with_everything_in_it() {
     let (status, answer) = delete(&client, "/api/v1/namespaces/n").await;
     assert_eq!((status, &answer["status"]["phase"]), (StatusCode::OK, &json!("Terminating")));
     until_gone(&client, "/api/v1/namespaces/n/configmaps/free").await;
-    let (status, refusal) = post(&client, "/api/v1/namespaces/n/configmaps", &config_map("late", json!({}))).await;
+    let (status, refusal) =
+        post(&client, "/api/v1/namespaces/n/configmaps", &config_map("late", json!({}))).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert_eq!(refusal["details"]["causes"][0]["reason"], "NamespaceTerminating");
     until(&client, "/api/v1/namespaces/n", |_, namespace| {

@@ -91,7 +91,9 @@ async fn discovery_and_schemas() {
         assert!(resources.lines().any(|line| line.starts_with(kind)), "{kind}");
     }
     let versions = kubectl.ok(&["api-versions"]).await;
-    assert!(versions.lines().any(|line| line == "example.com/v1") && versions.lines().any(|line| line == "v1"));
+    assert!(
+        versions.lines().any(|line| line == "example.com/v1") && versions.lines().any(|line| line == "v1")
+    );
     let explained = kubectl.ok(&["explain", "gizmo.spec"]).await;
     assert!(explained.contains("What is wanted.") && explained.contains("replicas"), "{explained}");
     let explained = kubectl.ok(&["explain", "configmap"]).await;
@@ -120,12 +122,29 @@ async fn create_get_patch_scale_delete() {
     let lines: Vec<Vec<&str>> = table.lines().map(columns).collect();
     assert_eq!(lines, [vec!["NAME", "SIZE", "REPLICAS"], vec!["g", "small", "1"]]);
     let refused = kubectl.fails(&["patch", "gz", "g", "-p", r#"{"spec":{"size":"large"}}"#]).await;
-    assert!(refused.contains("strategic merge patch is not supported") || refused.contains("UnsupportedMediaType"), "{refused}");
+    assert!(
+        refused.contains("strategic merge patch is not supported")
+            || refused.contains("UnsupportedMediaType"),
+        "{refused}"
+    );
     kubectl.ok(&["patch", "gz", "g", "--type=merge", "-p", r#"{"spec":{"size":"large"}}"#]).await;
-    kubectl.ok(&["patch", "gz", "g", "--subresource=status", "--type=merge", "-p", r#"{"status":{"phase":"Ready"}}"#]).await;
+    kubectl
+        .ok(&[
+            "patch",
+            "gz",
+            "g",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            r#"{"status":{"phase":"Ready"}}"#,
+        ])
+        .await;
     kubectl.ok(&["wait", "--for=jsonpath={.status.phase}=Ready", "gz/g", "--timeout=10s"]).await;
     kubectl.ok(&["scale", "gz/g", "--replicas=4"]).await;
-    assert_eq!(kubectl.ok(&["get", "gz", "g", "-o", "jsonpath={.spec.size}{.spec.replicas}"]).await, "large4");
+    assert_eq!(
+        kubectl.ok(&["get", "gz", "g", "-o", "jsonpath={.spec.size}{.spec.replicas}"]).await,
+        "large4"
+    );
     kubectl.ok(&["delete", "gz", "g"]).await;
     assert!(kubectl.fails(&["get", "gz", "g"]).await.contains("NotFound"));
     kubectl.ok(&["delete", "namespace", "n", "--timeout=15s"]).await;
@@ -195,7 +214,9 @@ async fn simulated_workloads_become_ready() {
     kubectl.ok(&["rollout", "status", "deployment/web", "--timeout=15s"]).await;
     kubectl.ok(&["wait", "--for=condition=Available", "deployment/web", "--timeout=15s"]).await;
     kubectl.ok(&["scale", "deployment/web", "--replicas=3"]).await;
-    kubectl.ok(&["wait", "--for=jsonpath={.status.readyReplicas}=3", "deployment/web", "--timeout=15s"]).await;
+    kubectl
+        .ok(&["wait", "--for=jsonpath={.status.readyReplicas}=3", "deployment/web", "--timeout=15s"])
+        .await;
     kubectl.ok(&["set", "image", "deployment/web", "nginx=nginx:2"]).await;
     kubectl.ok(&["rollout", "status", "deployment/web", "--timeout=15s"]).await;
     kubectl.ok(&["create", "job", "once", "--image=busybox"]).await;

@@ -162,10 +162,9 @@ async fn a_new_default_shows_up_in_old_objects() {
     schema["properties"]["spec"]["properties"]["colour"] = json!({"type": "string", "default": "red"});
     let (status, answer) = put(&client, &path, &definition).await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    let object = crate::common::until(&client, &format!("{GIZMOS}/a"), |_, object| {
-        object["spec"]["colour"] == "red"
-    })
-    .await;
+    let object =
+        crate::common::until(&client, &format!("{GIZMOS}/a"), |_, object| object["spec"]["colour"] == "red")
+            .await;
     assert_eq!(object["spec"]["size"], "small");
 }
 

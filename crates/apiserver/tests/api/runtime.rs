@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, PartialObjectMeta, Patch, PatchParams, PostParams};
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::finalizer::{Event as Finalizer, finalizer};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -94,11 +94,7 @@ async fn a_controller_keeps_what_it_owns() {
     let secrets: Api<Secret> = Api::default_namespaced(client.clone());
     let controller = Controller::new(maps.clone(), watcher::Config::default())
         .owns(secrets.clone(), watcher::Config::default())
-        .run(
-            reconcile,
-            |_, error, _| panic!("a reconcile failed: {error}"),
-            Arc::new(client.clone()),
-        );
+        .run(reconcile, |_, error, _| panic!("a reconcile failed: {error}"), Arc::new(client.clone()));
     let running = tokio::spawn(controller.for_each(|_| async {}));
 
     let mut owner = map("owner");
@@ -218,12 +214,13 @@ async fn hc_55_an_event_is_seen_in_both_groups() {
 #[tokio::test]
 async fn a_reflector_sees_what_a_metadata_watch_tells() {
     let (_server, client) = server().await;
-    let maps: Api<ConfigMap> = Api::default_namespaced(client);
+    let typed: Api<ConfigMap> = Api::default_namespaced(client.clone());
     let mut labelled = map("a");
     labelled.labels_mut().insert("test".into(), "yes".into());
-    maps.create(&PostParams::default(), &labelled).await.unwrap();
+    typed.create(&PostParams::default(), &labelled).await.unwrap();
     let config = watcher::Config::default().labels("test=yes");
-    let mut events = std::pin::pin!(kube::runtime::metadata_watcher(maps, config).applied_objects());
+    let maps: Api<PartialObjectMeta<ConfigMap>> = Api::default_namespaced(client);
+    let mut events = std::pin::pin!(watcher(maps, config).applied_objects());
     let seen = in_time(events.try_next()).await.unwrap().unwrap();
     assert_eq!(seen.name_any(), "a");
     let labels: &BTreeMap<String, String> = seen.labels();

@@ -13,7 +13,8 @@ use okra_apiserver::{Clock, Options, Server, Storage};
 use serde_json::{Value, json};
 
 use crate::common::{
-    CONFIG_MAPS, GIZMOS, PATIENCE, config_map, delete, get, gizmo, gizmo_server, metadata, patch, post, server,
+    CONFIG_MAPS, GIZMOS, PATIENCE, config_map, delete, get, gizmo, gizmo_server, metadata, patch, post,
+    server,
 };
 
 /// The machine's clock, moved ahead by some seconds.
@@ -49,7 +50,9 @@ impl Watch {
         let request = request.body(Vec::new()).unwrap();
         let lines = client.request_stream(request).await.expect("a watch is answered with 200").lines();
         let events = lines
-            .map_ok(|line| serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line} is one JSON document")))
+            .map_ok(|line| {
+                serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line} is one JSON document"))
+            })
             .filter_map(|event| async { event.ok() });
         Self { events: events.boxed() }
     }
@@ -177,7 +180,10 @@ async fn hc_9_a_revision_that_is_too_old_is_an_error_event() {
     let event = events.next().await.unwrap();
     assert_eq!((event["type"].as_str(), &event["object"]["code"]), (Some("ERROR"), &json!(410)));
     assert_eq!((&event["object"]["kind"], &event["object"]["reason"]), (&json!("Status"), &json!("Expired")));
-    assert!(event["object"]["message"].as_str().unwrap().starts_with("too old resource version: "), "{event}");
+    assert!(
+        event["object"]["message"].as_str().unwrap().starts_with("too old resource version: "),
+        "{event}"
+    );
     assert_eq!(events.next().await, None, "the stream ends");
 
     let exact = format!("{CONFIG_MAPS}?resourceVersion={old}&resourceVersionMatch=Exact");
@@ -246,8 +252,12 @@ async fn hc_16_hc_17_a_table_watch_names_its_columns_once() {
 #[tokio::test]
 async fn a_shutdown_ends_watches_cleanly() {
     let (server, client) = server().await;
-    let mut events =
-        Watch::open(&client, &format!("{CONFIG_MAPS}?watch=true&resourceVersion=1000000"), "application/json").await;
+    let mut events = Watch::open(
+        &client,
+        &format!("{CONFIG_MAPS}?watch=true&resourceVersion=1000000"),
+        "application/json",
+    )
+    .await;
     server.shutdown().await;
     assert_eq!(events.next().await, None);
 }
