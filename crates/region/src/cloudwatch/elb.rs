@@ -156,10 +156,10 @@ fn response_time(happened: &Statistics) -> Option<Point> {
     let share = count as f64 / 1000.0;
     let at = |step: u32| times.percentile(f64::from(step) / 10.0).unwrap_or_default().as_secs_f64();
     let mut values: Vec<(f64, f64)> = Vec::new();
-    for step in 1..=1000 {
+    for time in (1..=1000).map(at) {
         match values.last_mut() {
-            Some((value, weight)) if *value == at(step) => *weight += share,
-            _ => values.push((at(step), share)),
+            Some((value, weight)) if *value == time => *weight += share,
+            _ => values.push((time, share)),
         }
     }
     let (minimum, maximum) = (at(0), at(1000));

@@ -9,12 +9,12 @@ use crate::wire::{Fault, Input, Members};
 /// Most attributes of one Modify call.
 const MOST_ATTRIBUTES: usize = 20;
 
-/// What an attribute may be.
+/// What an attribute may be. Those that would change how requests travel, and
+/// that the data plane does not know, may only be what it does anyway; those
+/// about logs, zones and DNS are kept and have no effect on loopback.
 enum Domain {
     Boolean,
     Number(u32, u32),
-    /// A number in the range, or 0 for "off".
-    NumberOrZero(u32, u32),
     OneOf(&'static [&'static str]),
     Text,
 }
@@ -29,7 +29,7 @@ const fn attribute(key: &'static str, default: &'static str, domain: Domain) -> 
     Attribute { key, default, domain }
 }
 
-use Domain::{Boolean, Number, NumberOrZero, OneOf, Text};
+use Domain::{Boolean, Number, OneOf, Text};
 
 /// Attributes of an Application Load Balancer.
 const LOAD_BALANCER: &[Attribute] = &[
@@ -51,8 +51,8 @@ const LOAD_BALANCER: &[Attribute] = &[
     attribute("routing.http.drop_invalid_header_fields.enabled", "false", Boolean),
     attribute("routing.http.preserve_host_header.enabled", "false", Boolean),
     attribute("routing.http.x_amzn_tls_version_and_cipher_suite.enabled", "false", Boolean),
-    attribute("routing.http.xff_client_port.enabled", "false", Boolean),
-    attribute("routing.http.xff_header_processing.mode", "append", OneOf(&["append", "preserve", "remove"])),
+    attribute("routing.http.xff_client_port.enabled", "false", OneOf(&["false"])),
+    attribute("routing.http.xff_header_processing.mode", "append", OneOf(&["append"])),
     attribute("routing.http2.enabled", "true", Boolean),
     attribute("waf.fail_open.enabled", "false", Boolean),
     attribute("zonal_shift.config.enabled", "false", Boolean),
@@ -68,7 +68,7 @@ const TARGET_GROUP: &[Attribute] = &[
         "use_load_balancer_configuration",
         OneOf(&["true", "use_load_balancer_configuration"]),
     ),
-    attribute("slow_start.duration_seconds", "0", NumberOrZero(30, 900)),
+    attribute("slow_start.duration_seconds", "0", OneOf(&["0"])),
     attribute("stickiness.app_cookie.cookie_name", "", Text),
     attribute("stickiness.app_cookie.duration_seconds", "86400", Number(1, 604_800)),
     attribute(STICKINESS, "false", Boolean),
@@ -172,9 +172,6 @@ fn check(attribute: &Attribute, value: &str) -> Result<(), Fault> {
     let (good, rule) = match attribute.domain {
         Boolean => (matches!(value, "true" | "false"), "must be 'true' or 'false'".to_owned()),
         Number(least, most) => (number_in(least, most), format!("must be between {least} and {most}")),
-        NumberOrZero(least, most) => {
-            (value == "0" || number_in(least, most), format!("must be 0 or between {least} and {most}"))
-        }
         OneOf(choices) => {
             (choices.contains(&value), format!("must be one of [{}] in this region", choices.join(", ")))
         }

@@ -5,7 +5,8 @@
 //! load balancer behind it cannot do yet is refused with a message that says
 //! so, never stored and ignored, with two exceptions: authentication actions
 //! are kept and passed as if every user were logged in, and HTTPS listeners are
-//! kept without being served, since the region has no certificates.
+//! kept without being served (no address, groups `unused`), since the region
+//! has no certificates.
 //!
 //! Reading handlers get the state, writing ones a copy of it that counts only
 //! if they succeed.

@@ -69,6 +69,13 @@ async fn boto3_is_refused_as_on_aws() {
     region.shutdown().await;
 }
 
+#[tokio::test]
+async fn boto3_meets_the_quotas() {
+    let region = region().await;
+    script(&region, "limits.py", &[]).await;
+    region.shutdown().await;
+}
+
 async fn aws(region: &Region, line: &str) -> Result<serde_json::Value, String> {
     let mut command = client("OKRA_AWS", "aws", region);
     command.args(line.split_whitespace()).args(["--output", "json"]);

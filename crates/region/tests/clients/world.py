@@ -1,10 +1,16 @@
 """A whole world through boto3, as a user would build it."""
 
 import datetime
+import json
 import sys
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 
 import boto3
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 
 
 def until(what, holds):
@@ -135,6 +141,40 @@ answer = cloudwatch.get_metric_data(
 )["MetricDataResults"]
 assert [one["Values"] for one in answer] == [[10.0], [20.0]], answer
 assert [one["Label"] for one in answer] == ["orders", "e"], answer
+
+
+
+def signed(body, headers):
+    """A CloudWatch request in a protocol of one's own choice."""
+    endpoint = cloudwatch.meta.endpoint_url + "/"
+    request = AWSRequest("POST", endpoint, data=body, headers=headers)
+    SigV4Auth(boto3.Session().get_credentials().get_frozen_credentials(), "monitoring", "us-east-1").add_auth(request)
+    request = urllib.request.Request(endpoint, body.encode(), dict(request.headers))
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status, answer.headers, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
+
+
+# The same question in the Query protocol and in awsJson 1.0.
+window = {"StartTime": int(now.timestamp()) - 300, "EndTime": int(now.timestamp()) + 60}
+question = {"Namespace": "shop", "MetricName": "orders", "Period": 60} | window
+form = urllib.parse.urlencode(
+    {"Action": "GetMetricStatistics", "Version": "2010-08-01", "Statistics.member.1": "Sum",
+     "ExtendedStatistics.member.1": "p50"} | question
+)
+status, headers, text = signed(form, {"Content-Type": "application/x-www-form-urlencoded"})
+assert status == 200 and "<Sum>10</Sum>" in text, text
+assert "<entry><key>p50</key><value>5</value></entry>" in text, text
+target = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "GraniteServiceVersion20100801.GetMetricStatistics"}
+status, headers, text = signed(json.dumps(question | {"Statistics": ["Sum"]}), target)
+assert status == 200 and json.loads(text)["Datapoints"][0]["Sum"] == 10.0, text
+status, headers, text = signed(json.dumps(question | {"Statistics": ["Sum"], "Period": 61}), target)
+assert status == 400 and headers["x-amzn-query-error"] == "InvalidParameterValue;Sender", (headers, text)
+assert json.loads(text)["__type"].endswith("#InvalidParameterValueException"), text
+status, headers, text = signed(form.replace("Period=60", "Period=61"), {"Content-Type": "application/x-www-form-urlencoded"})
+assert status == 400 and "<Code>InvalidParameterValue</Code>" in text, text
 
 # A load balancer goes with its listeners and rules, and sets its groups free.
 elb.delete_rule(RuleArn=second["RuleArn"])
