@@ -15,6 +15,7 @@ use kube::{Api, Client};
 use okra_clock::{Entropy, SharedClock};
 use tokio_util::sync::CancellationToken;
 
+use crate::Context;
 use crate::fence::Fence;
 
 /// Share by which the retry period is lengthened at random, so that
@@ -100,6 +101,24 @@ pub async fn lead<F, Fut>(
             candidate.release().await;
         }
     }
+}
+
+/// Takes part in the election until `stop` is cancelled, and runs every
+/// controller while leading.
+pub async fn run_elected(context: Context, election: Election, stop: CancellationToken) {
+    let (client, clock) = (context.client.clone(), context.clock.clone());
+    let entropy = context.entropy.clone();
+    lead(client, election, clock, entropy.as_ref(), stop, |fence, over| {
+        let context = context.clone().with_fence(fence);
+        async move {
+            let metrics = context.metrics.clone();
+            metrics.leader_epoch.set(i64::try_from(context.fence.epoch()).unwrap_or(i64::MAX));
+            metrics.leader.set(1);
+            crate::run(context, over).await;
+            metrics.leader.set(0);
+        }
+    })
+    .await;
 }
 
 /// A lease that was taken by a request sent at `sent_at`.

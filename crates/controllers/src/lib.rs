@@ -25,9 +25,11 @@ pub mod events;
 pub mod fence;
 pub mod health;
 pub mod leader;
+pub mod load_balancer;
 pub mod members;
 pub mod metrics;
 pub mod pause;
+pub mod secret_members;
 pub mod settings;
 pub mod target_group_set;
 pub mod writer;
@@ -35,16 +37,24 @@ pub mod writer;
 pub use context::Context;
 pub use settings::Settings;
 
-use futures::future::join_all;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-/// A controller that runs until it is told to stop.
-type Running = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs every controller until `stop` is cancelled, and returns when the last
 /// reconcile has ended. `context.fence` is that of the present term.
 pub async fn run(context: Context, stop: CancellationToken) {
-    let controllers: Vec<Running> = Vec::new();
-    let _ = (&context, &stop);
-    join_all(controllers).await;
+    let mut controllers = JoinSet::new();
+    controllers.spawn(analysis::run(context.clone(), stop.clone()));
+    controllers.spawn(cell::run(context.clone(), stop.clone()));
+    controllers.spawn(load_balancer::run(context.clone(), stop.clone()));
+    controllers.spawn(pause::run(context.clone(), stop.clone()));
+    controllers.spawn(target_group_set::run(context, stop.clone()));
+    while let Some(ended) = controllers.join_next().await {
+        if let Err(error) = ended {
+            // A panic is our bug. The others stop too: half of okra is worse
+            // than none, and whoever started us starts us again.
+            tracing::error!(%error, "a controller ended by a panic");
+            stop.cancel();
+        }
+    }
 }

@@ -164,7 +164,11 @@ impl Writer {
     ///
     /// # Errors
     /// [`WriteError::Stale`] when the object has changed or gone.
-    pub async fn patch_status_with<K: Writable>(&self, object: &K, mut patch: Value) -> Result<K, WriteError> {
+    pub async fn patch_status_with<K: Writable>(
+        &self,
+        object: &K,
+        mut patch: Value,
+    ) -> Result<K, WriteError> {
         pin_version(object, &mut patch);
         let api = self.api::<K>(object);
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };

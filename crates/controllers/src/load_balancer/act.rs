@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use okra_aws::{
-    AwsError, Forward, Meaning, NewRule, Rule,  RuleChange,
-    RulePriority, Stickiness, Tags, Urgency, WeightedTargetGroup, Write,
+    AwsError, Forward, Meaning, NewRule, Rule, RuleChange, RulePriority, Stickiness, Tags, Urgency,
+    WeightedTargetGroup, Write,
 };
 use okra_domain::{Reason, RuleArn};
 
@@ -157,7 +157,8 @@ impl Pass<'_> {
         let tags = tags.remove(&arn).unwrap_or_default();
         let owner = ownership(&tags, self.identity);
         if owner == Ownership::Own {
-            let missing: Tags = self.tags().into_iter().filter(|(key, value)| tags.get(key) != Some(value)).collect();
+            let missing: Tags =
+                self.tags().into_iter().filter(|(key, value)| tags.get(key) != Some(value)).collect();
             if !missing.is_empty() {
                 self.context.load_balancers.add_tags(self.write(), &arn, &missing).await?;
             }
@@ -216,8 +217,7 @@ impl Pass<'_> {
             actions: (difference.weights || difference.stickiness)
                 .then(|| actions_with(&rule.actions, self.forward(&weights))),
         };
-        let changed =
-            self.context.load_balancers.modify_rule(self.write(), &rule.arn, &change).await;
+        let changed = self.context.load_balancers.modify_rule(self.write(), &rule.arn, &change).await;
         self.note(memory, Some(State::of(rule)), after);
         self.written_rule(changed)?;
         self.read_back(memory, Some(rule.arn.clone())).await

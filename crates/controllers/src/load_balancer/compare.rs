@@ -59,9 +59,7 @@ fn normal(condition: &Condition) -> Option<Normal> {
         Condition::HttpRequestMethod(values) => ("http-request-method", String::new(), plain(values)),
         Condition::SourceIp(values) => ("source-ip", String::new(), plain(values)),
         Condition::HttpHeader { name, values } => ("http-header", name.to_lowercase(), plain(values)),
-        Condition::QueryString(pairs) => {
-            ("query-string", String::new(), pairs.iter().cloned().collect())
-        }
+        Condition::QueryString(pairs) => ("query-string", String::new(), pairs.iter().cloned().collect()),
         Condition::Kept(_) => return None,
     };
     Some(Normal { field, header, values })
@@ -119,10 +117,7 @@ pub(crate) fn difference(rule: &Rule, desired: &Desired, weights: &Weights) -> D
     Difference {
         conditions: !same_conditions(&rule.conditions, &desired.conditions),
         weights: forward.is_none_or(|forward| !same_shares(&reported_weights(forward), weights)),
-        stickiness: !same_stickiness(
-            forward.and_then(|forward| forward.stickiness),
-            desired.stickiness,
-        ),
+        stickiness: !same_stickiness(forward.and_then(|forward| forward.stickiness), desired.stickiness),
     }
 }
 
@@ -184,7 +179,8 @@ mod tests {
     fn h_82_conditions_are_compared_as_sets() {
         let host = |values: &[&str]| Condition::HostHeader(values.iter().map(|v| (*v).to_owned()).collect());
         let path = |values: &[&str]| Condition::PathPattern(values.iter().map(|v| (*v).to_owned()).collect());
-        let header = |name: &str| Condition::HttpHeader { name: name.to_owned(), values: vec!["a".to_owned()] };
+        let header =
+            |name: &str| Condition::HttpHeader { name: name.to_owned(), values: vec!["a".to_owned()] };
         let query = |pairs: &[(&str, &str)]| {
             Condition::QueryString(
                 pairs.iter().map(|(key, value)| (Some((*key).to_owned()), (*value).to_owned())).collect(),
@@ -218,11 +214,8 @@ mod tests {
         let sticky = Some(Stickiness { enabled: true, duration_seconds: Some(300) });
         let group = |name: &str, weight| WeightedTargetGroup { arn: arn(name), weight: Some(weight) };
         let before = Forward { order: Some(2), target_groups: vec![group("a", 100)], stickiness: sticky };
-        let new = Forward {
-            order: None,
-            target_groups: vec![group("a", 50), group("b", 50)],
-            stickiness: None,
-        };
+        let new =
+            Forward { order: None, target_groups: vec![group("a", 50), group("b", 50)], stickiness: None };
         let actions = actions_with(&[oidc.clone(), Action::Forward(before)], new.clone());
         let expected = Forward { order: Some(2), stickiness: sticky, ..new.clone() };
         assert_eq!(actions, [oidc, Action::Forward(expected)]);

@@ -32,7 +32,9 @@ pub(crate) enum InvalidSpec {
     NotApplication(ListenerArn),
     #[error("spec.listener.rule.priority is {0}, not 1 to {PRIORITY_MAX}")]
     Priority(i64),
-    #[error("the rule has no condition: give hosts, pathPatterns, methods, sourceIPs, headers or queryStrings")]
+    #[error(
+        "the rule has no condition: give hosts, pathPatterns, methods, sourceIPs, headers or queryStrings"
+    )]
     NoCondition,
     #[error("the conditions of the rule have {0} values, at most {RULE_VALUES_MAX}")]
     TooManyValues(usize),
@@ -132,17 +134,12 @@ fn priority_of(rule: &ListenerRule) -> Result<u32, InvalidSpec> {
         .ok_or(InvalidSpec::Priority(priority))
 }
 
-fn desired_groups(
-    groups: &[WeightedTargetGroup],
-    region: &str,
-) -> Result<Vec<DesiredGroup>, InvalidSpec> {
+fn desired_groups(groups: &[WeightedTargetGroup], region: &str) -> Result<Vec<DesiredGroup>, InvalidSpec> {
     let mut desired: Vec<DesiredGroup> = Vec::new();
     for group in groups {
         let name = if group.name.is_empty() { &group.arn } else { &group.name };
-        let arn: TargetGroupArn = group
-            .arn
-            .parse()
-            .map_err(|source| InvalidSpec::TargetGroup { name: name.clone(), source })?;
+        let arn: TargetGroupArn =
+            group.arn.parse().map_err(|source| InvalidSpec::TargetGroup { name: name.clone(), source })?;
         if arn.region() != region {
             let found = arn.region().to_owned();
             return Err(InvalidSpec::Region { arn, found, expected: region.to_owned() });
@@ -164,8 +161,7 @@ fn desired_groups(
 }
 
 fn stickiness_of(rule: &ListenerRule) -> Result<Option<Stickiness>, InvalidSpec> {
-    let Some(stickiness) = rule.forward.as_ref().and_then(|forward| forward.stickiness.as_ref())
-    else {
+    let Some(stickiness) = rule.forward.as_ref().and_then(|forward| forward.stickiness.as_ref()) else {
         return Ok(None);
     };
     let enabled = stickiness.enabled.unwrap_or(false);
@@ -294,7 +290,8 @@ mod tests {
                 Condition::QueryString(vec![(Some("v".to_owned()), "2".to_owned())]),
             ]
         );
-        let weights: Vec<_> = desired.groups.iter().map(|group| (group.name.as_str(), group.weight)).collect();
+        let weights: Vec<_> =
+            desired.groups.iter().map(|group| (group.name.as_str(), group.weight)).collect();
         assert_eq!(weights, [("blue", 80), ("green", 20)]);
         assert_eq!((desired.stickiness, desired.overwrite), (None, Overwrite::Nothing));
     }
@@ -318,7 +315,8 @@ mod tests {
         twin["name"] = json!("twin");
         let hosts = json!({"hosts": ["example.com"]});
         let desired = desired(hosts, &[group("blue", 20), twin, group("green", 50)]).unwrap();
-        let weights: Vec<_> = desired.groups.iter().map(|group| (group.name.as_str(), group.weight)).collect();
+        let weights: Vec<_> =
+            desired.groups.iter().map(|group| (group.name.as_str(), group.weight)).collect();
         assert_eq!(weights, [("blue", 50), ("green", 50)]);
     }
 
@@ -348,12 +346,19 @@ mod tests {
             (desired(hosts.clone(), &[group("blue", -1)]), "has weight -1"),
             (desired(hosts.clone(), &[json!({"name": "x", "arn": "y", "weight": 1})]), "target group \"x\""),
             (
-                desired(hosts, &[json!({"arn": format!("{}:targetgroup/a/b", ELB.replace("eu-west-1", "us-east-1")), "weight": 1})]),
+                desired(
+                    hosts,
+                    &[
+                        json!({"arn": format!("{}:targetgroup/a/b", ELB.replace("eu-west-1", "us-east-1")), "weight": 1}),
+                    ],
+                ),
                 "is in us-east-1, its listener in eu-west-1",
             ),
             (of(&json!({"listenerARN": "arn:aws:s3:::b"})), "spec.listenerARN"),
             (
-                of(&json!({"listenerARN": format!("{ELB}:listener/net/web/50dc/f2f7"), "listener": {"rule": {}}})),
+                of(
+                    &json!({"listenerARN": format!("{ELB}:listener/net/web/50dc/f2f7"), "listener": {"rule": {}}}),
+                ),
                 "is not a listener of an Application Load Balancer",
             ),
         ];

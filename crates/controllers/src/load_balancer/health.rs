@@ -60,11 +60,7 @@ pub(crate) async fn tell(shared: &Shared, namespace: &str, health: &HealthByGrou
 }
 
 /// Writes `status.{registeredTargets, healthyTargets}` where they changed.
-pub(crate) async fn write(
-    shared: &Shared,
-    group: &AWSTargetGroup,
-    read: Health,
-) -> Result<(), WriteError> {
+pub(crate) async fn write(shared: &Shared, group: &AWSTargetGroup, read: Health) -> Result<(), WriteError> {
     let before = group.status.clone().unwrap_or_default();
     let status = AWSTargetGroupStatus {
         registered_targets: Some(i64::from(read.registered)),

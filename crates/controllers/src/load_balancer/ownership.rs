@@ -59,10 +59,7 @@ pub(crate) fn ownership(tags: &BTreeMap<String, String>, identity: &Identity) ->
 
 /// The mark of another controller on a load balancer.
 pub(crate) fn foreign_controller(tags: &BTreeMap<String, String>) -> Option<String> {
-    FOREIGN_TAGS
-        .iter()
-        .find_map(|key| tags.get_key_value(*key))
-        .map(|(key, value)| format!("{key}={value}"))
+    FOREIGN_TAGS.iter().find_map(|key| tags.get_key_value(*key)).map(|(key, value)| format!("{key}={value}"))
 }
 
 #[cfg(test)]

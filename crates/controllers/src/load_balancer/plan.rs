@@ -7,8 +7,8 @@ use okra_domain::{Reason, RuleArn};
 use sha2::{Digest as _, Sha256};
 
 use super::compare::{
-    Difference, Weights, desired_weights, difference, exactly_conditions, reported_weights,
-    same_conditions, same_shares,
+    Difference, Weights, desired_weights, difference, exactly_conditions, reported_weights, same_conditions,
+    same_shares,
 };
 use super::desired::{Desired, Overwrite};
 use super::ownership::Ownership;
@@ -74,10 +74,7 @@ pub(crate) struct Found {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
     /// Nothing may be written.
-    Refuse {
-        reason: Reason,
-        message: String,
-    },
+    Refuse { reason: Reason, message: String },
     /// Make the rule, with these weights.
     Create(Weights),
     /// Mark the rule as this object's, then plan again.

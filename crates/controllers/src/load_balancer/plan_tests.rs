@@ -30,11 +30,7 @@ fn desired(entries: &[(&str, u32)]) -> Desired {
         conditions: hosts(&["example.com"]),
         groups: entries
             .iter()
-            .map(|(name, weight)| DesiredGroup {
-                name: (*name).to_owned(),
-                arn: arn(name),
-                weight: *weight,
-            })
+            .map(|(name, weight)| DesiredGroup { name: (*name).to_owned(), arn: arn(name), weight: *weight })
             .collect(),
         stickiness: None,
         tags: Default::default(),
@@ -288,8 +284,7 @@ fn a_write_that_was_not_confirmed_is_okras_own() {
 #[test]
 fn stickiness_alone_is_written_without_asking() {
     let mut case = Case::at_rest();
-    case.desired.stickiness =
-        Some(okra_aws::Stickiness { enabled: true, duration_seconds: Some(60) });
+    case.desired.stickiness = Some(okra_aws::Stickiness { enabled: true, duration_seconds: Some(60) });
     let stickiness = Difference { conditions: false, weights: false, stickiness: true };
     assert_eq!(case.plan(), Step::Modify(stickiness));
 }

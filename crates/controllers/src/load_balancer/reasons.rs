@@ -44,13 +44,33 @@ mod tests {
     fn every_error_has_a_reason_of_the_enum() {
         let cases = [
             (Meaning::Absent, DESCRIBE_RULES, "ListenerNotFound", Reason::ListenerNotFound),
-            (Meaning::Absent, "elasticloadbalancing:CreateRule", "ListenerNotFound", Reason::ListenerNotFound),
-            (Meaning::Absent, "elasticloadbalancing:ModifyRule", "TargetGroupNotFound", Reason::TargetGroupNotFound),
-            (Meaning::Absent, "elasticloadbalancing:ModifyRule", "RuleNotFound", Reason::WaitingForLoadBalancer),
+            (
+                Meaning::Absent,
+                "elasticloadbalancing:CreateRule",
+                "ListenerNotFound",
+                Reason::ListenerNotFound,
+            ),
+            (
+                Meaning::Absent,
+                "elasticloadbalancing:ModifyRule",
+                "TargetGroupNotFound",
+                Reason::TargetGroupNotFound,
+            ),
+            (
+                Meaning::Absent,
+                "elasticloadbalancing:ModifyRule",
+                "RuleNotFound",
+                Reason::WaitingForLoadBalancer,
+            ),
             (Meaning::Denied, "elasticloadbalancing:ModifyRule", "AccessDenied", Reason::AccessDenied),
             (Meaning::Throttled, "elasticloadbalancing:ModifyRule", "Throttling", Reason::Throttled),
             (Meaning::Invalid, "elasticloadbalancing:ModifyRule", "ValidationError", Reason::Refused),
-            (Meaning::UnknownOutcome, "elasticloadbalancing:ModifyRule", "RequestTimeout", Reason::WaitingForLoadBalancer),
+            (
+                Meaning::UnknownOutcome,
+                "elasticloadbalancing:ModifyRule",
+                "RequestTimeout",
+                Reason::WaitingForLoadBalancer,
+            ),
         ];
         for (meaning, operation, code, expected) in cases {
             let outcome = outcome_of(&AwsError::new(meaning, operation, code, "why"));

@@ -223,8 +223,7 @@ async fn report(
     before: &LoadBalancerConfigStatus,
     new: &LoadBalancerConfigStatus,
 ) -> Result<(), WriteError> {
-    let written =
-        shared.context.writer().patch_status(config, config.status.as_ref(), new).await?;
+    let written = shared.context.writer().patch_status(config, config.status.as_ref(), new).await?;
     if written.is_some()
         && let Some(occurrence) = occurrence(before, new)
     {
@@ -302,10 +301,8 @@ fn conflict(shared: &Shared, config: &AWSApplicationLoadBalancerConfig) -> Optio
 fn rollout_runs(shared: &Shared, config: &AWSApplicationLoadBalancerConfig) -> bool {
     let reference = kube::runtime::reflector::ObjectRef::new(&config.name_any()).within(&namespace(config));
     let cell = shared.cells.get(&reference);
-    let phase = cell
-        .as_ref()
-        .and_then(|cell| cell.valid())
-        .and_then(|cell| cell.status.as_ref()?.phase.clone());
+    let phase =
+        cell.as_ref().and_then(|cell| cell.valid()).and_then(|cell| cell.status.as_ref()?.phase.clone());
     phase.is_some_and(|phase| phase == Phase::Progressing.as_str() || phase == Phase::Paused.as_str())
 }
 

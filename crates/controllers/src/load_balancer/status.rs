@@ -112,12 +112,7 @@ pub(crate) fn confirmed_weights(status: &LoadBalancerConfigStatus) -> Weights {
     status.target_groups.iter().filter_map(weight).collect()
 }
 
-fn confirm(
-    status: &mut LoadBalancerConfigStatus,
-    desired: &Desired,
-    rule: &RuleArn,
-    seen_at: Timestamp,
-) {
+fn confirm(status: &mut LoadBalancerConfigStatus, desired: &Desired, rule: &RuleArn, seen_at: Timestamp) {
     let weights = desired_weights(&desired.groups);
     let known = confirmed_weights(status);
     if status.weights_since.is_none() || !same_shares(&known, &weights) {
@@ -146,8 +141,7 @@ fn take_health(status: &mut LoadBalancerConfigStatus, health: &HealthByGroup, no
         let read = entry.arn.parse().ok().and_then(|arn: TargetGroupArn| health.get(&arn));
         let Some(read) = read else { continue };
         entry.healthy_targets = Some(i64::from(read.healthy));
-        entry.unhealthy_since =
-            if read.healthy > 0 { None } else { entry.unhealthy_since.or(Some(now)) };
+        entry.unhealthy_since = if read.healthy > 0 { None } else { entry.unhealthy_since.or(Some(now)) };
     }
 }
 
@@ -186,12 +180,7 @@ fn shown(weights: &Weights, desired: &Desired) -> String {
     weights.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn say(
-    status: &mut LoadBalancerConfigStatus,
-    phase: &str,
-    reason: Option<Reason>,
-    message: String,
-) {
+fn say(status: &mut LoadBalancerConfigStatus, phase: &str, reason: Option<Reason>, message: String) {
     status.phase = Some(phase.to_owned());
     status.reason = reason.map(|reason| reason.to_string());
     status.message = Some(message).filter(|message| !message.is_empty());
@@ -310,10 +299,7 @@ mod tests {
             .iter()
             .map(|entry| (entry.name.as_str(), entry.weight, entry.healthy_targets, entry.unhealthy_since))
             .collect();
-        assert_eq!(
-            entries,
-            [("a", Some(90), Some(2), None), ("b", Some(10), Some(0), Some(at(100)))]
-        );
+        assert_eq!(entries, [("a", Some(90), Some(2), None), ("b", Some(10), Some(0), Some(at(100)))]);
         assert_eq!(status.conditions[0].status, "True");
     }
 
@@ -362,7 +348,10 @@ mod tests {
             status.message.as_deref(),
             Some("the rule shows a 70, b 30 where okra wrote a 90, b 10; drift d1")
         );
-        assert_eq!((status.conditions[1].type_.as_str(), status.conditions[1].status.as_str()), ("DriftDetected", "True"));
+        assert_eq!(
+            (status.conditions[1].type_.as_str(), status.conditions[1].status.as_str()),
+            ("DriftDetected", "True")
+        );
         let still = after(&status, &next, &outcome, &health(&[]), Some(4), at(300));
         assert_eq!(still.drift.unwrap().seen_at, Some(at(200)));
         let over = confirmed(&status, &[("a", 50), ("b", 50)], &[("a", 1), ("b", 1)], 400);
@@ -372,8 +361,7 @@ mod tests {
     #[test]
     fn an_error_keeps_what_aws_showed() {
         let before = confirmed(&Default::default(), &[("a", 1)], &[("a", 1)], 100);
-        let status =
-            invalid(&before, Some(5), Reason::InvalidSpec, "all weights are 0".to_owned(), at(110));
+        let status = invalid(&before, Some(5), Reason::InvalidSpec, "all weights are 0".to_owned(), at(110));
         assert_eq!(status.phase.as_deref(), Some("Error"));
         assert_eq!((status.reason.as_deref(), status.observed_generation), (Some("InvalidSpec"), Some(5)));
         assert_eq!(status.target_groups, before.target_groups);
@@ -384,8 +372,14 @@ mod tests {
     #[test]
     fn a_pass_without_news_changes_nothing_but_the_time() {
         let before = confirmed(&Default::default(), &[("a", 1)], &[("a", 1)], 100);
-        let mut same =
-            after(&before, &desired(&[("a", 1)]), &Outcome::Unchanged, &health(&[("a", 1)]), Some(3), at(150));
+        let mut same = after(
+            &before,
+            &desired(&[("a", 1)]),
+            &Outcome::Unchanged,
+            &health(&[("a", 1)]),
+            Some(3),
+            at(150),
+        );
         same.last_sync_time = before.last_sync_time;
         assert_eq!(same, before);
     }

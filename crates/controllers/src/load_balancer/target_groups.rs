@@ -39,19 +39,18 @@ pub(crate) async fn reconcile(
 }
 
 /// A group changed or went meanwhile: its next event brings it back.
-pub(crate) fn on_error(
-    _: Arc<Lenient<AWSTargetGroup>>,
-    error: &WriteError,
-    shared: Arc<Shared>,
-) -> Action {
+pub(crate) fn on_error(_: Arc<Lenient<AWSTargetGroup>>, error: &WriteError, shared: Arc<Shared>) -> Action {
     tracing::debug!(%error, "the health of a target group was not written");
     again(shared.context.entropy.jitter(shared.context.settings.health_poll, 1.0))
 }
 
 fn is_held(shared: &Shared, arn: &TargetGroupArn) -> bool {
-    shared.configs.state().iter().filter_map(|config| config.valid()).any(|config| {
-        config.spec.target_groups().iter().any(|group| group.arn == arn.as_str())
-    })
+    shared
+        .configs
+        .state()
+        .iter()
+        .filter_map(|config| config.valid())
+        .any(|config| config.spec.target_groups().iter().any(|group| group.arn == arn.as_str()))
 }
 
 /// Never read, or not for a sweep's time.

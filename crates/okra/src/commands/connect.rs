@@ -29,12 +29,14 @@ pub async fn connect(target: &Target) -> anyhow::Result<Connection> {
 async fn config(target: &Target) -> anyhow::Result<Config> {
     let options = KubeConfigOptions { context: target.context.clone(), ..KubeConfigOptions::default() };
     let Some(path) = &target.kubeconfig else {
-        if target.context.is_none() && let Ok(config) = Config::incluster() {
+        if target.context.is_none()
+            && let Ok(config) = Config::incluster()
+        {
             return Ok(config);
         }
-        return Config::from_kubeconfig(&options)
-            .await
-            .context("no management API: give --kubeconfig FILE or set KUBECONFIG (`okra local up` writes one)");
+        return Config::from_kubeconfig(&options).await.context(
+            "no management API: give --kubeconfig FILE or set KUBECONFIG (`okra local up` writes one)",
+        );
     };
     // KUBECONFIG may name several files, as for kubectl.
     let mut merged = Kubeconfig::default();

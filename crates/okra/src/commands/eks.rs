@@ -44,11 +44,11 @@ struct GetTokenArgs {
 /// When there are no credentials or the role cannot be assumed.
 pub async fn run(args: EksArgs) -> anyhow::Result<Exit> {
     let EksCommand::GetToken(args) = args.command;
-    let sdk = args.aws.connect(SystemClock::shared()).await?;
+    let sdk = args.aws.connect(SystemClock::shared()).await;
     let region = args.aws.region().or_else(|| sdk.default_region());
     let region = region.context("no region: give --region or set AWS_REGION")?;
     let role = args.role_arn.map(|arn| Role { arn, external_id: None });
-    let token = sdk.cluster_token(&Scope { region, role }, &args.cluster_name).await?;
+    let token = sdk.identity().cluster_token(&Scope { region, role }, &args.cluster_name).await?;
     let credential = serde_json::json!({
         "kind": "ExecCredential",
         "apiVersion": api_version(std::env::var("KUBERNETES_EXEC_INFO").ok().as_deref()),
@@ -65,7 +65,6 @@ fn api_version(info: Option<&str>) -> String {
         .and_then(|info| Some(info.get("apiVersion")?.as_str()?.to_owned()))
         .unwrap_or_else(|| DEFAULT_API_VERSION.to_owned())
 }
-
 
 #[cfg(test)]
 mod tests {

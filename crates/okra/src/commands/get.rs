@@ -7,9 +7,9 @@ use clap::Args;
 use comfy_table::{Table, presets};
 use kube::Api;
 use kube::api::ListParams;
-use okra_api::analysis::AnalysisRun;
+use okra_api::AWSApplicationLoadBalancerConfig;
+use okra_api::AnalysisRun;
 use okra_api::cell::{Cell, CellWeight};
-use okra_api::load_balancer::AWSApplicationLoadBalancerConfig;
 use okra_api::names::LABEL_CELL;
 
 use super::connect::{Connection, connect};
@@ -54,7 +54,9 @@ fn print_list(cells: &[Cell], format: Format, namespace: &str) -> anyhow::Result
     match format {
         Format::Json => output::print(&output::json(&cells)?),
         Format::Yaml => output::print(&serde_saphyr::to_string(&cells)?),
-        Format::Name => output::print(&cells.iter().map(|cell| format!("cell/{}\n", name(cell))).collect::<String>()),
+        Format::Name => {
+            output::print(&cells.iter().map(|cell| format!("cell/{}\n", name(cell))).collect::<String>())
+        }
         Format::Table | Format::Wide if cells.is_empty() => {
             output::remark(&format!("No Cells in namespace {namespace}."));
             Ok(())
@@ -69,7 +71,7 @@ fn name(cell: &Cell) -> &str {
 
 fn list_table(cells: &[Cell], wide: bool) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     let mut header = vec!["NAME", "PHASE", "STABLE", "DESIRED", "STEP", "WEIGHT"];
     if wide {
         header.push("MESSAGE");
@@ -121,7 +123,8 @@ async fn print_one(cell: &Cell, format: Format, connection: &Connection) -> anyh
 type Reported = BTreeMap<String, (Option<i64>, Option<i64>)>;
 
 fn reported(config: Option<&AWSApplicationLoadBalancerConfig>) -> Reported {
-    let groups = config.and_then(|config| config.status.as_ref()).map(|status| status.target_groups.as_slice());
+    let groups =
+        config.and_then(|config| config.status.as_ref()).map(|status| status.target_groups.as_slice());
     groups
         .unwrap_or_default()
         .iter()
@@ -169,12 +172,20 @@ fn run_line(run: &AnalysisRun) -> String {
         .metric_results
         .iter()
         .map(|metric| {
-            let last = metric.measurements.last().and_then(|measurement| measurement.value.clone());
+            let last = metric
+                .measurements
+                .last()
+                .map(|measurement| measurement.value.clone())
+                .filter(|value| !value.is_empty());
             format!("{} {} (last {})", metric.name, metric.phase, last.unwrap_or_else(|| "-".into()))
         })
         .collect();
     let phase = if status.phase.is_empty() { "Pending" } else { status.phase.as_str() };
-    format!("+- AnalysisRun {}   {phase}   {}", run.metadata.name.as_deref().unwrap_or_default(), metrics.join(", "))
-        .trim_end()
-        .to_owned()
+    format!(
+        "+- AnalysisRun {}   {phase}   {}",
+        run.metadata.name.as_deref().unwrap_or_default(),
+        metrics.join(", ")
+    )
+    .trim_end()
+    .to_owned()
 }

@@ -27,8 +27,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Flags of `okra local`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  okra local up --detach\n  set -a; . ~/.local/state/okra/aws.env; set +a\n  \
-    aws eks list-clusters\n  KUBECONFIG=~/.local/state/okra/kubeconfig kubectl get cells\n  okra local down")]
+#[command(
+    after_help = "Examples:\n  okra local up --detach\n  set -a; . ~/.local/state/okra/aws.env; set +a\n  \
+    aws eks list-clusters\n  KUBECONFIG=~/.local/state/okra/kubeconfig kubectl get cells\n  okra local down"
+)]
 pub struct LocalArgs {
     #[command(subcommand)]
     command: LocalCommand,
@@ -146,20 +148,30 @@ async fn detach(up: &UpArgs, logging: &Logging) -> anyhow::Result<Exit> {
     let mut child = background(&folder, up, logging, &log)?;
     let deadline = READY_TIMEOUT.as_millis() / LOOK_EVERY.as_millis();
     for _ in 0..deadline {
-        if control::ask(&folder, Question::Status).await.ok().flatten().is_some() && folder.join("kubeconfig").exists() {
+        if control::ask(&folder, Question::Status).await.ok().flatten().is_some()
+            && folder.join("kubeconfig").exists()
+        {
             output::remark(&format!("okra local runs in the background; log: {}", log.display()));
             return Ok(Exit::Ok);
         }
         if let Some(status) = child.try_wait().context("the background process cannot be watched")? {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
-            anyhow::bail!("okra local ended at once ({status}): {}", said.lines().last().unwrap_or("no message"));
+            anyhow::bail!(
+                "okra local ended at once ({status}): {}",
+                said.lines().last().unwrap_or("no message")
+            );
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
     anyhow::bail!("okra local is not ready after {READY_TIMEOUT:?}; see {}", log.display())
 }
 
-fn background(folder: &Path, up: &UpArgs, logging: &Logging, log: &Path) -> anyhow::Result<std::process::Child> {
+fn background(
+    folder: &Path,
+    up: &UpArgs,
+    logging: &Logging,
+    log: &Path,
+) -> anyhow::Result<std::process::Child> {
     use std::os::unix::process::CommandExt as _;
     let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = Command::new(std::env::current_exe().context("okra does not find itself")?);
@@ -177,7 +189,10 @@ fn background(folder: &Path, up: &UpArgs, logging: &Logging, log: &Path) -> anyh
 async fn print_status(args: &StatusArgs) -> anyhow::Result<Exit> {
     let folder = args.folder.folder()?;
     let Some(answer) = control::ask(&folder, Question::Status).await? else {
-        output::remark(&format!("okra local does not run on {}; start it with: okra local up", folder.display()));
+        output::remark(&format!(
+            "okra local does not run on {}; start it with: okra local up",
+            folder.display()
+        ));
         return Ok(Exit::Usage);
     };
     let status: serde_json::Value = serde_json::from_str(&answer).context("the answer is no JSON")?;
@@ -195,7 +210,8 @@ fn entries<'a>(status: &'a serde_json::Value, field: &str) -> impl Iterator<Item
 }
 
 fn names(status: &serde_json::Value) -> String {
-    let balancers = entries(status, "loadBalancers").map(|one| format!("loadbalancer/{}\n", text(&one["name"])));
+    let balancers =
+        entries(status, "loadBalancers").map(|one| format!("loadbalancer/{}\n", text(&one["name"])));
     let clusters = entries(status, "clusters").map(|one| format!("cluster/{}\n", text(&one["name"])));
     balancers.chain(clusters).collect()
 }

@@ -42,6 +42,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Retry(args) => verbs::retry(args).await,
         Command::Eks(args) => eks::run(args).await,
         Command::Completion(args) => completion::run(&args),
-        Command::Version => output::print(&format!("okra {}\n", env!("CARGO_PKG_VERSION"))).map(|()| Exit::Ok),
+        Command::Version => {
+            output::print(&format!("okra {}\n", env!("CARGO_PKG_VERSION"))).map(|()| Exit::Ok)
+        }
     }
 }

@@ -48,7 +48,11 @@ pub async fn run(args: ServerArgs) -> anyhow::Result<Exit> {
     };
     let kubeconfig = folder.join("kubeconfig");
     files::replace(&kubeconfig, management.kubeconfig().as_bytes())?;
-    output::remark(&format!("okra server is ready: {}\n  kubeconfig  {}", management.url(), kubeconfig.display()));
+    output::remark(&format!(
+        "okra server is ready: {}\n  kubeconfig  {}",
+        management.url(),
+        kubeconfig.display()
+    ));
     stop.cancelled().await;
     if let Some(controllers) = controllers {
         controllers.finish().await;

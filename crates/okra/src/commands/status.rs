@@ -40,7 +40,8 @@ pub struct StatusArgs {
 
 /// A duration as `90s`, `30m` or `1h30m`.
 fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration = text.parse().map_err(|error| format!("{error}; write it as 90s, 30m or 1h30m"))?;
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|error| format!("{error}; write it as 90s, 30m or 1h30m"))?;
     Duration::try_from(span).map_err(|_| "a wait cannot be negative".to_owned())
 }
 
@@ -99,7 +100,9 @@ fn print(cell: &Cell, format: Format) -> anyhow::Result<()> {
     match format {
         Format::Json => output::print(&(serde_json::to_string(&cell.status)? + "\n")),
         Format::Yaml => output::print(&format!("---\n{}", serde_saphyr::to_string(&cell.status)?)),
-        Format::Name => output::print(&format!("cell/{}\n", cell.metadata.name.as_deref().unwrap_or_default())),
+        Format::Name => {
+            output::print(&format!("cell/{}\n", cell.metadata.name.as_deref().unwrap_or_default()))
+        }
         Format::Table | Format::Wide => output::print(&format!("{}\n", line(cell.status.as_ref()))),
     }
 }

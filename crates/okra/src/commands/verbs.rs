@@ -43,7 +43,9 @@ pub struct VerbArgs {
 
 /// Flags of `okra promote`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  okra promote web --step 1\n  okra promote web --full --reason 'seen enough'")]
+#[command(
+    after_help = "Examples:\n  okra promote web --step 1\n  okra promote web --full --reason 'seen enough'"
+)]
 pub struct PromoteArgs {
     #[command(flatten)]
     verb: VerbArgs,
@@ -133,7 +135,8 @@ async fn write(cells: &Api<Cell>, args: &VerbArgs, patch: serde_json::Value) -> 
     if args.dry_run {
         return output::print(&output::json(&patch)?);
     }
-    let params = PatchParams { field_manager: Some(format!("{FIELD_MANAGER}-cli")), ..PatchParams::default() };
+    let params =
+        PatchParams { field_manager: Some(format!("{FIELD_MANAGER}-cli")), ..PatchParams::default() };
     cells
         .patch(&args.name, &params, &Patch::Merge(patch))
         .await
@@ -162,7 +165,9 @@ async fn command(args: &VerbArgs, verb: &str) -> anyhow::Result<Exit> {
     match tokio::time::timeout(ANSWER_TIMEOUT, answered).await {
         Ok(answer) => report(&args.name, verb, answer.context("the watch for the answer failed")?.as_ref()),
         Err(_) => {
-            output::remark(&format!("{verb} was written, but no controller has answered within {ANSWER_TIMEOUT:?}"));
+            output::remark(&format!(
+                "{verb} was written, but no controller has answered within {ANSWER_TIMEOUT:?}"
+            ));
             Ok(Exit::Timeout)
         }
     }

@@ -1,0 +1,216 @@
+//! Everything that the plan of one Cell depends on, read afresh: no cache,
+//! so that a failed run is never seen without the blocklist beside it
+//! (`spec/okra.md` 3). What cannot be read makes the view incomplete; it is
+//! never taken for "nothing there".
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::ListParams;
+use kube::core::NamespaceResourceScope;
+use kube::{Resource, ResourceExt as _};
+use okra_api::cell::Cell;
+use okra_api::names::{
+    ANNOTATION_CLUSTER_STATUS, LABEL_CELL, LABEL_LEGACY_CELL, LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER,
+};
+use okra_api::observe::{CellView, Facts};
+use okra_api::write::label_value;
+use okra_api::{
+    AWSApplicationLoadBalancerConfig, AWSNetworkLoadBalancerConfig, AWSTargetGroup, AnalysisRun, Experiment,
+    Lenient, Pause, VersionBlocklist,
+};
+use okra_aws::{LoadBalancers, Meaning, Rule, RulePriority};
+use okra_domain::ListenerArn;
+use okra_domain::cell::{ConfigEntry, LiveRule};
+use serde::de::DeserializeOwned;
+
+use crate::Context;
+
+/// Annotation value of a cluster that EKS is deleting (`spec/okra.md` 3.1.5-4).
+const CLUSTER_DELETING: &str = "DELETING";
+/// Weight of a target group for which AWS reports none: it is the only one.
+const WEIGHT_OF_SINGLE: u32 = 100;
+
+/// Objects as they were read.
+pub struct Snapshot {
+    pub cell: Lenient<Cell>,
+    pub target_groups: Vec<Lenient<AWSTargetGroup>>,
+    pub alb_config: Option<Lenient<AWSApplicationLoadBalancerConfig>>,
+    pub nlb_config: Option<Lenient<AWSNetworkLoadBalancerConfig>>,
+    pub pauses: Vec<Lenient<Pause>>,
+    pub runs: Vec<Lenient<AnalysisRun>>,
+    pub experiments: Vec<Lenient<Experiment>>,
+    pub blocklist: Option<Lenient<VersionBlocklist>>,
+    pub facts: Facts,
+}
+
+impl Snapshot {
+    /// Reads everything; `None` when the Cell is gone.
+    ///
+    /// # Errors
+    /// When the Cell itself cannot be read.
+    pub async fn read(context: &Context, namespace: &str, name: &str) -> Result<Option<Self>, kube::Error> {
+        let Some(cell) = context.namespaced::<Lenient<Cell>>(namespace).get_opt(name).await? else {
+            return Ok(None);
+        };
+        let mut reader = Reader { context, namespace, incomplete: Vec::new() };
+        let everything = ListParams::default();
+        let labelled = |key: &str| ListParams::default().labels(&format!("{key}={}", label_value(name)));
+        // Components of the Go program bear its own label; they matter until
+        // the Cell has been taken over.
+        let taken_over =
+            cell.valid().and_then(|cell| cell.status.as_ref()?.stable_version.as_ref()).is_some();
+        let selectors: Vec<ListParams> = std::iter::once(LABEL_CELL)
+            .chain((!taken_over).then_some(LABEL_LEGACY_CELL))
+            .map(labelled)
+            .collect();
+        let snapshot = Self {
+            target_groups: reader.list(std::slice::from_ref(&everything)).await,
+            alb_config: reader.get(name).await,
+            nlb_config: reader.get(name).await,
+            pauses: reader.list(&selectors).await,
+            runs: reader.list(&selectors).await,
+            experiments: reader.list(&selectors).await,
+            blocklist: reader.get(name).await,
+            facts: Facts::default(),
+            cell,
+        };
+        let leaving_clusters = reader.leaving_clusters().await;
+        let live_rule = reader.live_rule(&snapshot).await;
+        let facts = Facts {
+            live_rule,
+            leaving_clusters,
+            incomplete: reader.incomplete,
+            weight_mode: context.settings.weight_mode,
+            ..Facts::default()
+        };
+        Ok(Some(Self { facts, ..snapshot }))
+    }
+
+    /// The same as the planner's border wants to see it.
+    pub fn view(&self) -> CellView<'_> {
+        CellView {
+            cell: &self.cell,
+            target_groups: self.target_groups.iter().collect(),
+            alb_config: self.alb_config.as_ref(),
+            nlb_config: self.nlb_config.as_ref(),
+            pauses: self.pauses.iter().collect(),
+            runs: self.runs.iter().collect(),
+            experiments: self.experiments.iter().collect(),
+            blocklist: self.blocklist.as_ref(),
+            facts: self.facts.clone(),
+        }
+    }
+
+    /// Whether there is a config that names target groups.
+    fn has_config(&self) -> bool {
+        match &self.alb_config {
+            Some(Lenient::Valid(config)) => !config.spec.target_groups().is_empty(),
+            Some(Lenient::Malformed(_)) => true,
+            None => false,
+        }
+    }
+}
+
+struct Reader<'a> {
+    context: &'a Context,
+    namespace: &'a str,
+    incomplete: Vec<String>,
+}
+
+/// Bounds of what is read here.
+trait Readable:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug
+{
+}
+impl<K> Readable for K where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug
+{
+}
+
+impl Reader<'_> {
+    async fn list<K: Readable>(&mut self, selectors: &[ListParams]) -> Vec<K> {
+        let api = self.context.namespaced::<K>(self.namespace);
+        let mut found: Vec<K> = Vec::new();
+        for selector in selectors {
+            match api.list(selector).await {
+                Ok(list) => found.extend(list.items),
+                Err(error) => self.incomplete.push(format!("{} cannot be listed: {error}", K::plural(&()))),
+            }
+        }
+        let mut seen = BTreeSet::new();
+        found.retain(|object| seen.insert(object.name_any()));
+        found
+    }
+
+    async fn get<K: Readable>(&mut self, name: &str) -> Option<K> {
+        match self.context.namespaced::<K>(self.namespace).get_opt(name).await {
+            Ok(object) => object,
+            Err(error) => {
+                self.incomplete.push(format!("{} {name} cannot be read: {error}", K::kind(&())));
+                None
+            }
+        }
+    }
+
+    async fn leaving_clusters(&mut self) -> BTreeSet<String> {
+        let clusters = ListParams::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
+        match self.context.namespaced::<Secret>(self.namespace).list_metadata(&clusters).await {
+            Ok(list) => list
+                .items
+                .iter()
+                .filter(|secret| {
+                    secret
+                        .annotations()
+                        .get(ANNOTATION_CLUSTER_STATUS)
+                        .is_some_and(|word| word == CLUSTER_DELETING)
+                })
+                .map(kube::ResourceExt::name_any)
+                .collect(),
+            Err(error) => {
+                self.incomplete.push(format!("cluster secrets cannot be listed: {error}"));
+                BTreeSet::new()
+            }
+        }
+    }
+
+    /// The rule on AWS, as long as no config says what it shall be (3.4.2-5).
+    async fn live_rule(&mut self, snapshot: &Snapshot) -> Option<LiveRule> {
+        let cell = snapshot.cell.valid().filter(|_| !snapshot.has_config())?;
+        let Ok(okra_api::cell::EntryPoint::Alb(alb)) = cell.spec.entry_point() else { return None };
+        let listener: ListenerArn = alb.listener_arn.parse().ok()?;
+        let rule = alb.listener.and_then(|listener| listener.rule).unwrap_or_default();
+        let priority = u32::try_from(rule.effective_priority()).ok()?;
+        match find_rule(self.context.load_balancers.as_ref(), &listener, priority).await {
+            Ok(found) => found.map(|rule| LiveRule { entries: entries(&rule) }),
+            // The load balancer controller says so on the config, once there is one.
+            Err(error) if error.meaning == Meaning::Absent => None,
+            Err(error) => {
+                self.incomplete.push(format!("the live rule cannot be read: {error}"));
+                None
+            }
+        }
+    }
+}
+
+async fn find_rule(
+    load_balancers: &dyn LoadBalancers,
+    listener: &ListenerArn,
+    priority: u32,
+) -> Result<Option<Rule>, okra_aws::AwsError> {
+    let rules = load_balancers.rules(listener).await?;
+    Ok(rules.into_iter().find(|rule| rule.priority == RulePriority::Number(priority)))
+}
+
+fn entries(rule: &Rule) -> Vec<ConfigEntry> {
+    let groups = rule.forward().map(|forward| forward.target_groups.as_slice()).unwrap_or_default();
+    groups
+        .iter()
+        .map(|group| ConfigEntry {
+            name: group.arn.name().to_owned(),
+            arn: group.arn.as_str().to_owned(),
+            weight: group.weight.unwrap_or(WEIGHT_OF_SINGLE).into(),
+        })
+        .collect()
+}

@@ -1,0 +1,181 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::json;
+
+use super::*;
+
+const ARN: &str = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/web/0123456789abcdef";
+
+fn arn(name: &str) -> String {
+    ARN.replace("/web/", &format!("/{name}/"))
+}
+
+fn spec(value: serde_json::Value) -> AWSTargetGroupSetSpec {
+    serde_json::from_value(value).unwrap()
+}
+
+fn any() -> AWSTargetGroupSetSpec {
+    spec(json!({"generators": [{"awseks": {}}]}))
+}
+
+fn binding(name: &str, arn: &str) -> Binding {
+    Binding { namespace: "default".into(), name: name.into(), arn: Some(arn.into()), ..Binding::default() }
+}
+
+fn cluster(name: &str, bindings: Vec<Binding>) -> Cluster {
+    Cluster { name: name.into(), labels: BTreeMap::new(), bindings: Ok(bindings) }
+}
+
+fn silent(name: &str) -> Cluster {
+    let bindings = Err(Unreachable { message: "connection refused".into() });
+    Cluster { name: name.into(), labels: BTreeMap::new(), bindings }
+}
+
+fn run(spec: &AWSTargetGroupSetSpec, clusters: Vec<Cluster>, existing: &[AWSTargetGroup]) -> Plan {
+    let known_clusters: BTreeSet<String> = clusters.iter().map(|cluster| cluster.name.clone()).collect();
+    plan(&Observed { set: "web", spec, clusters, existing, known_clusters })
+}
+
+fn object(desired: &Desired) -> AWSTargetGroup {
+    let metadata = json!({"name": desired.name, "labels": desired.labels});
+    serde_json::from_value(json!({"metadata": metadata, "spec": {"arn": desired.arn}})).unwrap()
+}
+
+#[test]
+fn h_53_equal_bindings_of_two_clusters_give_two_objects() {
+    let plan = run(
+        &any(),
+        vec![cluster("c1", vec![binding("web", &arn("a"))]), cluster("c2", vec![binding("web", &arn("b"))])],
+        &[],
+    );
+    let names: Vec<&str> = plan.apply.iter().map(|desired| desired.name.as_str()).collect();
+    assert_eq!(names, ["c1-default-web", "c2-default-web"]);
+    assert_eq!(plan.apply[0].labels[LABEL_BINDING_CLUSTER], "c1");
+    assert_eq!(plan.held, 2);
+}
+
+#[test]
+fn a_second_pass_writes_nothing() {
+    let clusters = vec![cluster("c1", vec![binding("web", &arn("a"))])];
+    let first = run(&any(), clusters.clone(), &[]);
+    let existing: Vec<AWSTargetGroup> = first.apply.iter().map(object).collect();
+    let second = run(&any(), clusters, &existing);
+    assert_eq!((second.apply, second.delete, second.held), (vec![], vec![], 1));
+}
+
+#[test]
+fn h_54_only_own_objects_of_reachable_clusters_go() {
+    let first = run(
+        &any(),
+        vec![cluster("c1", vec![binding("web", &arn("a"))]), cluster("c2", vec![binding("web", &arn("b"))])],
+        &[],
+    );
+    let mut existing: Vec<AWSTargetGroup> = first.apply.iter().map(object).collect();
+    let by_hand = json!({"metadata": {"name": "mine", "labels": {"role": "web"}}, "spec": {"arn": arn("c")}});
+    existing.push(serde_json::from_value(by_hand).unwrap());
+    let plan = run(&any(), vec![cluster("c1", vec![]), silent("c2")], &existing);
+    assert_eq!(plan.delete, ["c1-default-web"]);
+    assert_eq!(plan.unreachable["c2"], "connection refused");
+    assert_eq!(plan.held, 1);
+}
+
+#[test]
+fn objects_of_a_cluster_whose_secret_is_gone_go() {
+    let first = run(&any(), vec![cluster("c1", vec![binding("web", &arn("a"))])], &[]);
+    let existing: Vec<AWSTargetGroup> = first.apply.iter().map(object).collect();
+    assert_eq!(run(&any(), vec![], &existing).delete, ["c1-default-web"]);
+}
+
+#[test]
+fn h_57_an_unreachable_cluster_does_not_stop_the_others() {
+    let plan = run(&any(), vec![silent("c1"), cluster("c2", vec![binding("web", &arn("b"))])], &[]);
+    assert_eq!(plan.apply.len(), 1);
+    assert_eq!(plan.clusters, ["c1", "c2"]);
+}
+
+#[test]
+fn bindings_without_a_target_group_arn_are_skipped_and_named() {
+    let mut without = binding("a", "");
+    without.arn = None;
+    let wrong = binding("b", "arn:aws:iam::123456789012:role/x");
+    let mut going = binding("c", &arn("c"));
+    going.deleting = true;
+    let plan = run(&any(), vec![cluster("c1", vec![without, wrong, going, binding("d", &arn("d"))])], &[]);
+    assert_eq!(plan.apply.len(), 1);
+    assert_eq!(plan.skipped.len(), 2, "{:?}", plan.skipped);
+    assert!(plan.skipped[1].contains("role/x"));
+}
+
+#[test]
+fn h_63_a_member_cannot_set_reserved_labels() {
+    let mut bound = binding("web", &arn("a"));
+    bound.labels = BTreeMap::from([
+        ("role".into(), "web".into()),
+        (LABEL_VERSION.into(), "1.0.0".into()),
+        ("okra.mumo.co/awstargetgroupset".into(), "other".into()),
+        ("argocd.argoproj.io/secret-type".into(), "cluster".into()),
+    ]);
+    let plan = run(&any(), vec![cluster("c1", vec![bound.clone()])], &[]);
+    let labels = &plan.apply[0].labels;
+    assert_eq!(labels["role"], "web");
+    assert_eq!(labels[LABEL_VERSION], "1.0.0");
+    assert_eq!(labels[LABEL_TARGET_GROUP_SET], "web");
+    assert!(!labels.contains_key("argocd.argoproj.io/secret-type"));
+
+    let strict = spec(json!({
+        "generators": [{"awseks": {}}], "labelPolicy": "Strict", "allowedLabels": ["role", LABEL_VERSION],
+    }));
+    let plan = run(&strict, vec![cluster("c1", vec![bound])], &[]);
+    assert_eq!(plan.apply[0].labels["role"], "web");
+    assert!(!plan.apply[0].labels.contains_key(LABEL_VERSION), "a member cannot announce a version");
+}
+
+#[test]
+fn the_version_comes_from_template_then_binding_then_cluster() {
+    let mut bound = binding("web", &arn("a"));
+    let mut one = cluster("c1", vec![bound.clone()]);
+    one.labels.insert(LABEL_VERSION.into(), "3.0.0".into());
+    assert_eq!(run(&any(), vec![one.clone()], &[]).apply[0].labels[LABEL_VERSION], "3.0.0");
+    bound.labels.insert(LABEL_VERSION.into(), "2.0.0".into());
+    one.bindings = Ok(vec![bound]);
+    assert_eq!(run(&any(), vec![one.clone()], &[]).apply[0].labels[LABEL_VERSION], "2.0.0");
+    let template = json!({"metadata": {"labels": {LABEL_VERSION: "1.0.0"}}});
+    let spec = spec(json!({"generators": [{"awseks": {}}], "template": template}));
+    assert_eq!(run(&spec, vec![one], &[]).apply[0].labels[LABEL_VERSION], "1.0.0");
+}
+
+#[test]
+fn h_56_an_object_of_the_go_program_is_adopted_by_its_arn() {
+    let legacy = json!({
+        "metadata": {"name": "default-web", "labels": {LABEL_BINDING_CLUSTER: "", "role": "web"}},
+        "spec": {"arn": arn("a")},
+    });
+    let existing: Vec<AWSTargetGroup> = vec![serde_json::from_value(legacy).unwrap()];
+    let plan = run(&any(), vec![cluster("c1", vec![binding("web", &arn("a"))])], &existing);
+    assert_eq!(plan.apply[0].name, "default-web");
+    assert_eq!(plan.apply[0].labels[LABEL_BINDING_CLUSTER], "c1");
+    let other = run(&any(), vec![cluster("c1", vec![binding("web", &arn("b"))])], &existing);
+    assert_eq!(other.apply[0].name, "c1-default-web", "another ARN is another group");
+}
+
+#[test]
+fn a_foreign_object_keeps_its_name() {
+    let foreign = json!({"metadata": {"name": "c1-default-web"}, "spec": {"arn": arn("x")}});
+    let existing: Vec<AWSTargetGroup> = vec![serde_json::from_value(foreign).unwrap()];
+    let plan = run(&any(), vec![cluster("c1", vec![binding("web", &arn("a"))])], &existing);
+    assert!(plan.apply.is_empty());
+    assert!(plan.skipped[0].contains("belongs to somebody else"));
+}
+
+#[test]
+fn selectors_choose_clusters_and_bindings() {
+    let spec = spec(json!({"generators": [{"awseks": {
+        "clusterSelector": {"matchLabels": {"service": "web"}}, "bindingSelector": {"matchLabels": {"role": "web"}},
+    }}]}));
+    let mut bound = binding("web", &arn("a"));
+    bound.labels.insert("role".into(), "web".into());
+    let mut one = cluster("c1", vec![bound, binding("other", &arn("b"))]);
+    assert!(run(&spec, vec![one.clone()], &[]).apply.is_empty());
+    one.labels.insert("service".into(), "web".into());
+    assert_eq!(run(&spec, vec![one], &[]).apply.len(), 1);
+}

@@ -1,0 +1,105 @@
+//! `okra why NAME`: what a Cell waits for, or why it failed. It asks the same
+//! planner as the controller, so both know the same reasons.
+
+use anyhow::Context as _;
+use clap::Args;
+use kube::Api;
+use kube::api::ListParams;
+use okra_api::AnalysisRun;
+use okra_api::names::LABEL_CELL;
+use okra_api::write::label_value;
+use okra_clock::{SharedClock, SystemClock};
+use okra_domain::cell::Plan;
+use serde_json::json;
+
+use super::connect::connect;
+use crate::cli::Target;
+use crate::manager::{self, ControllerFlags};
+use crate::output::{self, Exit, Format};
+
+/// Phases of a run that are worth a sentence.
+const TELLING: [&str; 3] = ["Failed", "Error", "Inconclusive"];
+
+/// Flags of `okra why`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  okra why web")]
+pub struct WhyArgs {
+    /// Name of the Cell
+    name: String,
+    #[command(flatten)]
+    target: Target,
+    /// How to print it
+    #[arg(long, short = 'o', default_value = "table")]
+    output: Format,
+    #[command(flatten)]
+    controllers: ControllerFlags,
+}
+
+/// Prints the reasons.
+///
+/// # Errors
+/// When the API cannot be reached or has no such Cell.
+pub async fn run(args: WhyArgs) -> anyhow::Result<Exit> {
+    let connection = connect(&args.target).await?;
+    let clock: SharedClock = SystemClock::shared();
+    let sdk = args.controllers.aws().connect(clock.clone()).await;
+    let settings = args.controllers.settings(manager::identity(), &[]);
+    let context = manager::context(connection.client.clone(), &sdk, settings, clock, &args.controllers);
+    let plan = okra_controllers::cell::preview(&context, &connection.namespace, &args.name)
+        .await
+        .with_context(|| format!("cannot read Cell {}", args.name))?
+        .with_context(|| format!("there is no Cell {} in namespace {}", args.name, connection.namespace))?;
+    let selector = ListParams::default().labels(&format!("{LABEL_CELL}={}", label_value(&args.name)));
+    let runs: Api<AnalysisRun> = Api::namespaced(connection.client, &connection.namespace);
+    let runs = runs.list(&selector).await.context("cannot list AnalysisRuns")?.items;
+    match args.output {
+        Format::Json => output::print(&output::json(&as_json(&plan))?)?,
+        Format::Yaml => output::print(&serde_saphyr::to_string(&as_json(&plan))?)?,
+        _ => output::print(&paragraph(&args.name, &plan, &runs))?,
+    }
+    Ok(Exit::Ok)
+}
+
+fn as_json(plan: &Plan) -> serde_json::Value {
+    let reasons: Vec<_> = plan
+        .reasons
+        .iter()
+        .map(|one| json!({"reason": one.reason.to_string(), "message": one.message, "next": one.next}))
+        .collect();
+    json!({
+        "phase": plan.phase().to_string(),
+        "reasons": reasons,
+        "warnings": plan.warnings,
+        "wakeAt": plan.wake_at.map(|moment| moment.to_string()),
+    })
+}
+
+fn paragraph(name: &str, plan: &Plan, runs: &[AnalysisRun]) -> String {
+    let mut lines =
+        vec![format!("Cell {name} is {}. {}", plan.phase(), plan.status.message).trim_end().to_owned()];
+    for one in &plan.reasons {
+        lines.push(format!("  {}: {}", one.reason, one.message));
+        if !one.next.is_empty() {
+            lines.push(format!("    next: {}", one.next));
+        }
+    }
+    lines.extend(runs.iter().flat_map(verdicts));
+    lines.extend(plan.warnings.iter().map(|warning| format!("  warning: {warning}")));
+    lines.join("\n") + "\n"
+}
+
+/// Value and limit of what an analysis found wrong.
+fn verdicts(run: &AnalysisRun) -> Vec<String> {
+    let status = run.status.clone().unwrap_or_default();
+    if !TELLING.contains(&status.phase.as_str()) {
+        return Vec::new();
+    }
+    let name = run.metadata.name.as_deref().unwrap_or_default();
+    let mut lines = vec![format!("  analysis {name}: {} {}", status.phase, status.message)];
+    for metric in status.metric_results.iter().filter(|metric| TELLING.contains(&metric.phase.as_str())) {
+        if let Some(last) = metric.measurements.last() {
+            lines.push(format!("    metric {}: last value {}; {}", metric.name, last.value, last.message));
+        }
+    }
+    lines
+}

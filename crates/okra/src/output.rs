@@ -1,0 +1,131 @@
+//! How the program speaks: data to stdout, everything else to stderr, and
+//! exit codes that scripts can rely on (`spec/analysis.md` 8.2).
+
+use std::io::{self, IsTerminal as _, Write};
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::Logging;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or healthy.
+    Ok,
+    /// A mistake in the call, or the API refused it.
+    Usage,
+    /// Degraded, failed or aborted.
+    Degraded,
+    /// Not within the time given.
+    Timeout,
+    /// Waits for a human.
+    Paused,
+    /// An analysis could not decide.
+    Inconclusive,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(match exit {
+            Exit::Ok => 0,
+            Exit::Usage => 1,
+            Exit::Degraded => 2,
+            Exit::Timeout => 3,
+            Exit::Paused => 4,
+            Exit::Inconclusive => 5,
+        })
+    }
+}
+
+/// How data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For reading.
+    #[default]
+    Table,
+    /// For reading, with more columns.
+    Wide,
+    /// One JSON document.
+    Json,
+    /// YAML.
+    Yaml,
+    /// `kind/name`, one a line.
+    Name,
+}
+
+/// Writes to stdout; a reader that has gone away ends the program quietly.
+///
+/// # Errors
+/// When stdout cannot be written for another reason.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        other => Ok(other?),
+    }
+}
+
+/// Writes a remark to stderr.
+pub fn remark(text: &str) {
+    // Nobody is left to hear that stderr is closed.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// A value as JSON with a final newline.
+///
+/// # Errors
+/// When it cannot be represented.
+pub fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// Prints an error with its causes and gives the code for it.
+pub fn failure(error: &anyhow::Error) -> ExitCode {
+    remark(&format!("Error: {}", chain(error)));
+    Exit::Usage.into()
+}
+
+/// An error and its causes in one line, without repeating a cause that its
+/// effect already quotes.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Logs go to stderr; `RUST_LOG` wins over the flag.
+pub fn start_logging(logging: &Logging) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(logging.level.filter()));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let started = if logging.json {
+        builder.json().try_init()
+    } else {
+        builder.with_ansi(colour).with_target(false).try_init()
+    };
+    if started.is_err() {
+        remark("logging was started before");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::Context as _;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let inner = anyhow::anyhow!("disk full");
+        let error = inner.context("cannot write: disk full").context("no snapshot");
+        assert_eq!(chain(&error), "no snapshot: cannot write: disk full");
+        let plain: anyhow::Result<()> = Err(io::Error::other("broken")).context("cannot read");
+        assert_eq!(chain(&plain.unwrap_err()), "cannot read: broken");
+    }
+}
