@@ -56,9 +56,7 @@ async fn a_refused_connection_is_tried_once_elsewhere() {
     world.wait_for("blue", &[Healthy, Healthy]).await;
     let target = gone.target();
     drop(gone);
-    while TcpStream::connect(target.address()).await.is_ok() {
-        settle().await;
-    }
+    wait_for_refusal(target.address()).await;
     let mut client = world.client().await;
     for _ in 0..10 {
         assert_eq!(client.get("/").await.backend(), "well");
@@ -180,9 +178,7 @@ async fn shutdown_lets_requests_finish_and_closes_the_port() {
         let world = Arc::clone(&world);
         async move { world.shutdown().await }
     });
-    while TcpStream::connect(world.address).await.is_ok() {
-        settle().await;
-    }
+    wait_for_refusal(world.address).await;
     assert!(!stopping.is_finished(), "a request is in flight");
     blue.open_gate();
     assert_eq!(in_flight.await.unwrap().body, "through");
@@ -225,9 +221,7 @@ async fn a_port_outlives_a_change_of_its_listener_and_comes_free_without_one() {
     assert_eq!(client.get("/").await.status, 200);
     let listeners = std::mem::take(&mut topology.load_balancers[0].listeners);
     assert!(world.apply(topology.clone()).is_empty());
-    while TcpStream::connect(world.address).await.is_ok() {
-        settle().await;
-    }
+    wait_for_refusal(world.address).await;
     client.wait_for_close().await;
     topology.load_balancers[0].listeners = listeners;
     assert!(world.apply(topology.clone()).is_empty());

@@ -63,9 +63,7 @@ async fn a_target_that_is_not_there_is_unhealthy_and_one_that_is_silent_times_ou
     let target = gone.target();
     spec.targets = vec![target];
     drop(gone);
-    while TcpStream::connect(target.address()).await.is_ok() {
-        settle().await;
-    }
+    wait_for_refusal(target.address()).await;
     world.serve(forward(&[("blue", 1)]), vec![spec]);
     let health = world.wait_for_target("blue", target, Unhealthy).await;
     assert_eq!(health.reason, Some(HealthReason::FailedHealthChecks));

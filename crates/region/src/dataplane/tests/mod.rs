@@ -272,6 +272,16 @@ async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     String::from_utf8(answer).unwrap()
 }
 
+/// Waits until nobody listens at an address.
+async fn wait_for_refusal(address: SocketAddr) {
+    let refused = async {
+        while TcpStream::connect(address).await.is_ok() {
+            settle().await;
+        }
+    };
+    tokio::time::timeout(BOUND, refused).await.expect("somebody listens");
+}
+
 /// Lets every task that can run do so, a few times over.
 async fn settle() {
     for _ in 0..50 {
