@@ -118,16 +118,14 @@ fn check_names(crd: &Value, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::required(path, ""));
             continue;
         }
-        for fault in names::dns_1035_label(&value.to_lowercase()) {
-            let detail = if ["kind", "listKind"].contains(&field) {
-                format!("may have mixed case, but should otherwise match: {fault}")
-            } else {
-                fault
+        let mixed_case = ["kind", "listKind"].contains(&field);
+        let checked = if mixed_case { value.to_lowercase() } else { value.to_owned() };
+        for fault in names::dns_1035_label(&checked) {
+            let detail = match mixed_case {
+                true => format!("may have mixed case, but should otherwise match: {fault}"),
+                false => fault,
             };
             errors.push(FieldError::invalid_str(&path, value, detail));
-        }
-        if field.ends_with('l') && value.chars().any(|c| c.is_ascii_uppercase()) {
-            errors.push(FieldError::invalid_str(&path, value, names::dns_1035_label("A").join("; ")));
         }
     }
     if !text(&spec["names"], "kind").is_empty() && spec["names"]["kind"] == spec["names"]["listKind"] {

@@ -109,7 +109,7 @@ fn default_claims(spec: &mut Value) {
 /// A replica set without a selector takes the labels of its template, on itself too.
 fn select_by_template(object: &mut Value) {
     let labels = object["spec"]["template"]["metadata"]["labels"].clone();
-    if !labels.as_object().is_some_and(|labels| !labels.is_empty()) {
+    if labels.as_object().is_none_or(Map::is_empty) {
         return;
     }
     if object["spec"]["selector"].is_null() {

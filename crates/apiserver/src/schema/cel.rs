@@ -151,8 +151,38 @@ static BASE: LazyLock<Context<'static>> = LazyLock::new(|| {
         STEPS.set(left.saturating_sub(1));
         left > 1
     });
+    // Types are values of CEL that the interpreter lacks. Rules only compare them, so their name will do.
+    context.add_function("type", |value: CelValue| -> Result<CelValue, ExecutionError> {
+        Ok(type_value(type_name(&value)))
+    });
+    context.add_function("dyn", |value: CelValue| -> Result<CelValue, ExecutionError> { Ok(value) });
+    for name in TYPE_NAMES {
+        context.add_variable_from_value(*name, type_value(name));
+    }
     context
 });
+
+const TYPE_NAMES: &[&str] = &["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"];
+
+/// No text a rule can hold looks like this by chance.
+fn type_value(name: &str) -> CelValue {
+    CelValue::String(Arc::new(format!("\u{0}type {name}")))
+}
+
+fn type_name(value: &CelValue) -> &'static str {
+    match value {
+        CelValue::Bool(_) => "bool",
+        CelValue::Bytes(_) => "bytes",
+        CelValue::Float(_) => "double",
+        CelValue::Int(_) => "int",
+        CelValue::UInt(_) => "uint",
+        CelValue::List(_) => "list",
+        CelValue::Map(_) => "map",
+        CelValue::Null => "null_type",
+        CelValue::String(_) => "string",
+        _ => "google.protobuf.Any",
+    }
+}
 
 impl Scope {
     pub(super) fn new(schema: &Schema, value: &Value, old: Option<&Value>) -> Self {

@@ -16,10 +16,13 @@ pub(crate) enum Format {
     DateTime,
     Duration,
     /// A text that a test accepts.
-    Text(&'static str, fn(&str) -> bool),
+    Text(&'static str, Test),
 }
 
-const TEXTS: &[(&str, fn(&str) -> bool)] = &[
+/// Whether a text has a format.
+type Test = fn(&str) -> bool;
+
+const TEXTS: &[(&str, Test)] = &[
     ("bsonobjectid", |text| matches(&BSON, text)),
     ("uri", is_uri),
     ("email", |text| matches(&EMAIL, text)),
