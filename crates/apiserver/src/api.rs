@@ -13,6 +13,7 @@ use crate::http::accept::Form;
 use crate::http::path::ResourcePath;
 use crate::http::query::Query;
 use crate::kinds::Kinds;
+use crate::limits::Limits;
 use crate::store::Store;
 
 /// The parts of a running server.
@@ -24,6 +25,7 @@ pub(crate) struct Api {
     pub(crate) authenticator: Authenticator,
     /// The certificate authority, as PEM, that clients inside find in a ConfigMap.
     pub(crate) certificate_authority: String,
+    pub(crate) limits: Limits,
     /// Cancelled when the server begins to stop: watches and controllers end.
     pub(crate) stopping: CancellationToken,
 }

@@ -32,6 +32,7 @@ mod health;
 mod http;
 mod inprocess;
 mod kinds;
+mod limits;
 mod listen;
 mod object;
 mod present;

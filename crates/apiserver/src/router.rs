@@ -19,6 +19,7 @@ use crate::http::query::Query;
 use crate::http::reply::{Reply, ResponseBody};
 use crate::http::status::ApiError;
 use crate::kinds::Kind;
+use crate::limits::Load;
 use crate::selector::FieldSelector;
 use crate::store::ObjectName;
 use crate::write::Door;
@@ -86,7 +87,7 @@ where
             let verb = verb(&call);
             let name = wanted_name(&call);
             api.authorize(&call.user, &Attributes::resource(verb, &call.path, name.as_deref()))?;
-            let reply = resource(api, &call, transport).await;
+            let reply = api.limited(load(&call), resource(api, &call, transport)).await;
             warnings.extend(call.warnings.take());
             reply
         }
@@ -127,6 +128,14 @@ fn verb(call: &Call) -> &'static str {
         (&Method::DELETE, true) => "delete",
         (&Method::DELETE, false) => "deletecollection",
         _ => "unknown",
+    }
+}
+
+fn load(call: &Call) -> Load {
+    match call.method {
+        Method::GET => Load::Read,
+        _ if call.path.resource == "leases" => Load::Exempt,
+        _ => Load::Write,
     }
 }
 

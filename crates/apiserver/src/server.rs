@@ -16,6 +16,7 @@ use crate::clock::{Chance, Clock, SystemChance, SystemClock};
 use crate::control::{self, Definitions};
 use crate::inprocess::InProcess;
 use crate::kinds::Kinds;
+use crate::limits::Limits;
 use crate::listen::{ServeError, Serving};
 use crate::store::{Store, StoreError};
 use crate::tls::{Authority, CertificateError, Credentials, kubeconfig_data};
@@ -110,6 +111,7 @@ impl Server {
             chance: options.chance,
             authenticator,
             certificate_authority: authority.certificate_pem().to_owned(),
+            limits: Limits::default(),
             stopping: stopping.clone(),
         });
         let definitions = Definitions::load(&api);

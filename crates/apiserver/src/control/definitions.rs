@@ -45,15 +45,10 @@ impl Definitions {
     pub(crate) fn load(api: &Api) -> Self {
         let mut own = Self::default();
         for (_, record) in api.store.list(&resource(), None).items {
-            if condition(&record.value, "Established") == Some("True") {
-                if let Err(errors) = own.serve(api, &record.value, record.revision) {
-                    let problem = FieldError::aggregate(&errors);
-                    tracing::error!(
-                        name = record.value.name(),
-                        problem,
-                        "a stored definition cannot be served"
-                    );
-                }
+            let established = condition(&record.value, "Established") == Some("True");
+            if established && let Err(errors) = own.serve(api, &record.value, record.revision) {
+                let problem = FieldError::aggregate(&errors);
+                tracing::error!(name = record.value.name(), problem, "a stored definition cannot be served");
             }
         }
         own

@@ -21,6 +21,7 @@ use crate::api::{Api, Call};
 use crate::http::reply::Reply;
 use crate::http::status::ApiError;
 use crate::kinds::Kind;
+use crate::limits::WatchPermit;
 use crate::present::refuse_yaml;
 use crate::read::Selection;
 use crate::store::{Change, Outcome, Record, Revision};
@@ -56,6 +57,7 @@ struct Watch {
     next_bookmark: Duration,
     deadline: Duration,
     ended: bool,
+    _permit: WatchPermit,
     /// Cancelled when the transport that carries this watch stops.
     transport: CancellationToken,
 }
@@ -90,6 +92,7 @@ impl Api {
             next_bookmark: next_bookmark(begin, deadline),
             deadline,
             ended: false,
+            _permit: self.limits.watch(&call.user.name)?,
             transport,
         };
         let problem = watch.begin(options.start).err();

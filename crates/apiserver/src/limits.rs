@@ -1,0 +1,145 @@
+//! How much work is taken on at once (spec/apiserver.md 18).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::api::Api;
+use crate::http::status::ApiError;
+
+/// Reads under way at once, upstream's default.
+const READS: usize = 400;
+
+/// Writes under way at once, upstream's default.
+const WRITES: usize = 200;
+
+/// How long a request waits for its turn before it is sent away.
+const QUEUE: Duration = Duration::from_secs(1);
+
+/// How long a read may take.
+const READ_TIME: Duration = Duration::from_secs(60);
+
+/// How long a write may take.
+const WRITE_TIME: Duration = Duration::from_secs(34);
+
+/// Watches of all users, each of which holds memory for as long as it lives.
+const WATCHES: usize = 10_000;
+
+/// Watches of one user, so that one cannot use up all.
+const WATCHES_OF_ONE: usize = 1_000;
+
+/// What a request is, as far as limits care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Load {
+    Read,
+    Write,
+    /// Lease writes: a busy server must not cost anybody the leadership.
+    Exempt,
+}
+
+/// The limits of one server and what is taken of them.
+pub(crate) struct Limits {
+    reads: Arc<Semaphore>,
+    writes: Arc<Semaphore>,
+    watches: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            reads: Arc::new(Semaphore::new(READS)),
+            writes: Arc::new(Semaphore::new(WRITES)),
+            watches: Arc::default(),
+        }
+    }
+}
+
+/// One watch of a user; dropping it makes room for another.
+pub(crate) struct WatchPermit {
+    user: String,
+    watches: Arc<Mutex<BTreeMap<String, usize>>>,
+}
+
+impl Drop for WatchPermit {
+    fn drop(&mut self) {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = watches.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                watches.remove(&self.user);
+            }
+        }
+    }
+}
+
+fn too_many() -> ApiError {
+    let text = "Too many requests, please try again later.";
+    ApiError::new(429, "TooManyRequests", text).retry_after(1)
+}
+
+impl Limits {
+    /// Counts a watch of a user.
+    pub(crate) fn watch(&self, user: &str) -> Result<WatchPermit, ApiError> {
+        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        let total: usize = watches.values().sum();
+        let own = watches.get(user).copied().unwrap_or(0);
+        if total >= WATCHES || own >= WATCHES_OF_ONE {
+            return Err(too_many());
+        }
+        watches.insert(user.to_owned(), own + 1);
+        Ok(WatchPermit { user: user.to_owned(), watches: self.watches.clone() })
+    }
+}
+
+impl Api {
+    /// Runs one request within its limits of number and time.
+    pub(crate) async fn limited<T>(
+        &self,
+        load: Load,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let (semaphore, time) = match load {
+            Load::Read => (&self.limits.reads, READ_TIME),
+            Load::Write => (&self.limits.writes, WRITE_TIME),
+            Load::Exempt => return work.await,
+        };
+        let _permit = self.turn(semaphore).await?;
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.clock.sleep(time) => {
+                let text = format!("the request took longer than {} s", time.as_secs());
+                Err(ApiError::new(504, "Timeout", format!("Timeout: {text}")).retry_after(1))
+            }
+        }
+    }
+
+    async fn turn(&self, semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+        if let Ok(permit) = semaphore.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        tokio::select! {
+            biased;
+            permit = semaphore.clone().acquire_owned() => permit.map_err(|_| too_many()),
+            () = self.clock.sleep(QUEUE) => Err(too_many()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hc_52_one_user_cannot_take_all_watches() {
+        let limits = Limits::default();
+        let mut held: Vec<_> = (0..WATCHES_OF_ONE).map(|_| limits.watch("a").unwrap()).collect();
+        let refused = limits.watch("a").map(drop).unwrap_err();
+        assert_eq!((refused.code, refused.retry_after), (429, Some(1)));
+        limits.watch("b").unwrap();
+        held.pop();
+        limits.watch("a").unwrap();
+    }
+}
