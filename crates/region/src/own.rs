@@ -3,7 +3,10 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `GET /_okra/health` | `{"status": "ok"}` |
-//! | `GET /_okra/statistics/targetgroups/NAME?seconds=1` | what happened there in the last whole seconds |
+//! | `GET /_okra/statistics/targetgroups/NAMES?seconds=1` | what happened there in the last whole seconds |
+//!
+//! NAMES are names of target groups, or `targetgroup/NAME/ID` as CloudWatch's
+//! dimensions have it, separated by commas: the groups of one version count together.
 
 use std::time::Duration;
 
@@ -23,6 +26,10 @@ use crate::world::World;
 /// What the paths begin with; no service of AWS has such paths.
 pub(crate) const PREFIX: &str = "/_okra/";
 
+/// How long after its end a second counts as whole: the data plane puts it away
+/// a moment after, and asked in between it would look empty.
+const SETTLE: SignedDuration = SignedDuration::from_millis(50);
+
 pub(crate) fn serve(world: &World, parts: &Parts) -> Answer {
     let path = parts.uri.path().trim_start_matches(PREFIX);
     if parts.method != Method::GET {
@@ -37,7 +44,12 @@ pub(crate) fn serve(world: &World, parts: &Parts) -> Answer {
     }
 }
 
-fn statistics(world: &World, name: &str, query: &str) -> Answer {
+/// `web` in `web` and in `targetgroup/web/0123456789abcdef`.
+fn group_name(text: &str) -> &str {
+    text.strip_prefix("targetgroup/").and_then(|rest| rest.split('/').next()).unwrap_or(text)
+}
+
+fn statistics(world: &World, names: &str, query: &str) -> Answer {
     let seconds = query_pairs(query.as_bytes()).into_iter().find(|(key, _)| key == "seconds");
     let seconds = seconds.map_or(Ok(1), |(_, value)| value.parse::<i64>());
     let seconds = match seconds {
@@ -47,14 +59,18 @@ fn statistics(world: &World, name: &str, query: &str) -> Answer {
         }
     };
     let state = world.state();
-    let Some(group) = state.elb.target_groups.values().find(|group| group.settings.name == name) else {
-        return problem(StatusCode::NOT_FOUND, format!("no target group is named '{name}'"));
-    };
     // The last whole seconds: the one that runs is still growing.
-    let end = Timestamp::from_second(world.options.clock.now().as_second()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let settled = world.options.clock.now() - SETTLE;
+    let end = Timestamp::from_second(settled.as_second()).unwrap_or(Timestamp::UNIX_EPOCH);
     let start = end - SignedDuration::from_secs(seconds);
-    let happened = world.dataplane.statistics(&group.arn, start..end).unwrap_or_default();
-    answer(StatusCode::OK, &describe(name, seconds, start, end, &happened))
+    let mut happened = Statistics::default();
+    for name in names.split(',').map(group_name) {
+        let Some(group) = state.elb.target_groups.values().find(|group| group.settings.name == name) else {
+            return problem(StatusCode::NOT_FOUND, format!("no target group is named '{name}'"));
+        };
+        happened.merge(&world.dataplane.statistics(&group.arn, start..end).unwrap_or_default());
+    }
+    answer(StatusCode::OK, &describe(names, seconds, start, end, &happened))
 }
 
 fn describe(
