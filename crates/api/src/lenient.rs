@@ -30,7 +30,7 @@ pub struct Malformed {
     pub metadata: ObjectMeta,
     /// What does not fit.
     pub error: DecodeError,
-    /// The object as it came.
+    /// The object as it came, without nulls.
     pub object: Value,
 }
 
@@ -82,7 +82,10 @@ impl<K> Lenient<K> {
 /// # Errors
 /// When a field does not fit; names it.
 pub fn decode<K: DeserializeOwned>(object: Value) -> Result<K, DecodeError> {
-    let object = prepared(object);
+    decode_prepared(&prepared(object))
+}
+
+fn decode_prepared<K: DeserializeOwned>(object: &Value) -> Result<K, DecodeError> {
     serde_path_to_error::deserialize(object).map_err(|error| DecodeError {
         path: error.path().to_string(),
         message: error.into_inner().to_string(),
@@ -102,7 +105,8 @@ pub fn decode_dynamic<K: DeserializeOwned>(object: DynamicObject) -> Result<K, B
             return Err(Box::new(Malformed { metadata, error, object: Value::Null }));
         }
     };
-    decode(object.clone()).map_err(|error| Box::new(Malformed { metadata, error, object }))
+    let object = prepared(object);
+    decode_prepared(&object).map_err(|error| Box::new(Malformed { metadata, error, object }))
 }
 
 fn prepared(mut object: Value) -> Value {
@@ -143,7 +147,8 @@ fn drop_nulls(value: &mut Value) {
 impl<K: DeserializeOwned> Lenient<K> {
     /// Decodes an object of any shape.
     pub fn from_value(object: Value) -> Self {
-        match decode(object.clone()) {
+        let object = prepared(object);
+        match decode_prepared(&object) {
             Ok(object) => Self::Valid(Box::new(object)),
             Err(error) => {
                 let metadata = metadata_of(object.get("metadata").cloned().unwrap_or_default());
