@@ -18,6 +18,17 @@ pub(crate) struct Written {
     pub(crate) after: State,
 }
 
+/// A wait after a pass that did not come to an end. Another word on the
+/// object ends it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Held {
+    pub(crate) generation: Option<i64>,
+    /// Whether the object consented to adoption.
+    pub(crate) adopt: bool,
+    /// On the monotonic clock.
+    pub(crate) until: Duration,
+}
+
 /// What is remembered of one config.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
@@ -33,6 +44,8 @@ pub(crate) struct Memory {
     pub(crate) written: Option<Written>,
     /// Passes in a row that did not come to an end.
     pub(crate) failures: u32,
+    /// The failed pass that is waited after, and until when.
+    pub(crate) held: Option<Held>,
 }
 
 /// Memories by UID. One entry an object that exists.

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use super::act::{Pass, delete_if_own};
 use super::desired::{Desired, place_of};
-use super::memory::Memory;
+use super::memory::{Held, Memory};
 use super::ownership::Identity;
 use super::reasons::outcome_of;
 use super::status::{HealthByGroup, Outcome, after, confirmed_weights, invalid};
@@ -133,6 +133,9 @@ async fn keep_rule(
     let rollout_runs = rollout_runs(shared, config);
     let now = context.clock.monotonic();
     let generation = config.metadata.generation;
+    if let Some(wait) = held_for(config, memory, now) {
+        return Ok(again(wait));
+    }
     let rule_due = pace::rule_is_due(&status, generation, memory.verified_at, &context.settings, now);
     let outcome = if rule_due {
         let fresh = context.namespaced::<AWSApplicationLoadBalancerConfig>(&namespace(config));
@@ -166,7 +169,7 @@ async fn keep_rule(
     let new = after(&status, &desired, &outcome, &health, generation, context.clock.now());
     report(shared, config, &status, &new).await?;
     health::tell(shared, &namespace(config), &health).await;
-    Ok(next_pass(shared, &new, &outcome, memory, rollout_runs))
+    Ok(next_pass(shared, config, &new, &outcome, memory, rollout_runs))
 }
 
 async fn verify(
@@ -192,9 +195,23 @@ async fn verify(
     Ok(pass.run(memory).await)
 }
 
+/// How long a failed pass is still waited after: its own status write, or a
+/// word of the Cell, must not bring the next one forward.
+fn held_for(
+    config: &AWSApplicationLoadBalancerConfig,
+    memory: &Memory,
+    now: Duration,
+) -> Option<Duration> {
+    let held = memory.held.filter(|held| {
+        held.generation == config.metadata.generation && held.adopt == is_adopting(config)
+    })?;
+    Some(held.until.saturating_sub(now)).filter(|wait| !wait.is_zero())
+}
+
 /// When to look again.
 fn next_pass(
     shared: &Shared,
+    config: &AWSApplicationLoadBalancerConfig,
     status: &LoadBalancerConfigStatus,
     outcome: &Outcome,
     memory: &mut Memory,
@@ -213,7 +230,10 @@ fn next_pass(
     } else {
         health.min(rule)
     };
-    again(context.entropy.jitter(wait, JITTER))
+    let wait = context.entropy.jitter(wait, JITTER);
+    let (generation, adopt) = (config.metadata.generation, is_adopting(config));
+    memory.held = failed.then(|| Held { generation, adopt, until: now + wait });
+    again(wait)
 }
 
 /// Writes the status, and an event where phase, reason or weights moved.

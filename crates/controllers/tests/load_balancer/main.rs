@@ -9,7 +9,7 @@ mod world;
 use fake::{ELB, Fault, listener};
 use okra_aws::{Meaning, Tags};
 use serde_json::json;
-use world::{World, entries, spec, to};
+use world::{FastClock, World, entries, spec, to};
 
 fn host(tags: &Tags) -> Option<&str> {
     tags.get("okra.mumo.co/name").map(String::as_str)
@@ -68,6 +68,18 @@ async fn a_write_of_unknown_outcome_is_read_back() {
     world.patch("cell1", to(&[("blue", 1), ("green", 1)])).await;
     world.until_updated("cell1", &[("blue", 1), ("green", 1)]).await;
     assert_eq!(world.aws.writes(), ["CreateRule", "ModifyRule"], "what was done is not done again");
+}
+
+#[tokio::test]
+async fn a_write_that_was_lost_is_written_again_when_it_does_not_show() {
+    let world = World::start_on(FastClock::shared()).await;
+    world.create("cell1", spec(&[("blue", 1), ("green", 0)])).await;
+    world.until_updated("cell1", &[("blue", 1), ("green", 0)]).await;
+    world.aws.fail_next([Fault::LostBefore]);
+    world.patch("cell1", to(&[("blue", 1), ("green", 1)])).await;
+    let status = world.until_updated("cell1", &[("blue", 1), ("green", 1)]).await;
+    assert_eq!(status.drift, None);
+    assert_eq!(world.aws.writes(), ["CreateRule", "ModifyRule", "ModifyRule"]);
 }
 
 #[tokio::test]
