@@ -44,7 +44,9 @@ lint: check-toolchain
 
 bench: check-toolchain
 	@echo "== building the benchmarks (release)"
-	$(CARGO) bench --workspace --locked --benches
+	@$(CARGO) bench --locked -q -p okra-api --bench plan
+	@$(CARGO) bench --locked -q -p okra-apiserver --bench load
+	@$(CARGO) bench --locked -q -p okra-region --bench loadbalancer
 
 tools: $(VENV)/.installed
 	@command -v $(OKRA_KUBECTL) >/dev/null || { echo "== installing kubectl"; apt-get update -qq && apt-get install -y -qq kubernetes-client; }

@@ -122,7 +122,7 @@ fn a_failed_version_is_left_behind_a_pin_goes_back_and_a_lost_cluster_loses_its_
         {"templateName": "error-share"}]}}]);
     let mut rig = Rig::serving(&LOCAL_FLAGS, &steps);
     let endpoint = rig.local.environment()["AWS_ENDPOINT_URL"].clone();
-    let url = format!("{endpoint}/_okra/statistics/targetgroups/{{{{args.okra.canary.targetGroup}}}}?seconds=2");
+    let url = format!("{endpoint}/_okra/statistics/targetgroups/{{{{args.okra.canary.targetGroups}}}}?seconds=2");
     rig.local.apply(&[json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate",
         "metadata": {"name": "error-share", "namespace": "default"},

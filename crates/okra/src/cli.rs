@@ -32,8 +32,8 @@ pub struct Logging {
     )]
     pub level: Level,
     /// Log one JSON object a line.
-    #[arg(long = "log-json", global = true, env = "OKRA_LOG_JSON")]
-    pub json: bool,
+    #[arg(long, global = true, env = "OKRA_LOG_JSON")]
+    pub log_json: bool,
 }
 
 /// How much is logged.

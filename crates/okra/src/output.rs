@@ -104,7 +104,7 @@ pub fn start_logging(logging: &Logging) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(logging.level.filter()));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let started = if logging.json {
+    let started = if logging.log_json {
         builder.json().try_init()
     } else {
         builder.with_ansi(colour).with_target(false).try_init()

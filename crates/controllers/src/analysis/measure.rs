@@ -25,23 +25,30 @@ pub struct Taken {
     pub facts: BTreeMap<String, String>,
 }
 
-/// Takes a measurement of a metric. Whatever goes wrong is a measurement too,
-/// with phase Error and a message without secrets.
-pub async fn take(context: &Context, providers: &Providers, run: &AnalysisRun, metric: &str) -> Taken {
+/// Takes a measurement of a metric. What goes wrong with the provider is a
+/// measurement too, with phase Error and a message without secrets.
+///
+/// # Errors
+/// When an argument cannot be resolved: that ends the whole run
+/// (`spec/analysis.md` 1.7).
+pub async fn take(
+    context: &Context,
+    providers: &Providers,
+    run: &AnalysisRun,
+    metric: &str,
+) -> Result<Taken, String> {
     let started_at = context.clock.now();
-    let mut taken = match settings(context, run, metric).await {
-        Ok((spec, redactor)) => query(context, providers, &spec, &redactor).await,
-        Err(message) => failed(message),
-    };
-    let now = context.clock.now();
-    taken.measurement.started_at = Some(whole_second(started_at));
-    taken.measurement.finished_at = Some(whole_second(now));
-    taken
+    let (spec, redactor) = settings(context, run, metric).await?;
+    let mut taken = query(context, providers, &spec, &redactor).await;
+    taken.measurement.started_at = Some(milliseconds(started_at));
+    taken.measurement.finished_at = Some(milliseconds(context.clock.now()));
+    Ok(taken)
 }
 
-/// Status holds whole seconds, as the kind's other readers expect.
-fn whole_second(time: Timestamp) -> Timestamp {
-    Timestamp::from_second(time.as_second()).unwrap_or(time)
+/// Fractions stay: the next measurement is counted from the end of this one,
+/// and whole seconds would take up to one away from an interval.
+fn milliseconds(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 fn failed(message: String) -> Taken {

@@ -194,7 +194,7 @@ impl Shell {
 
     /// Enters a measurement into the run as it is now; the verdict follows in
     /// the same write.
-    async fn enter(&self, run: &AnalysisRun, metric: &str, taken: &Taken) -> Result<(), ReconcileError> {
+    async fn enter(&self, run: &AnalysisRun, metric: &str, taken: &Result<Taken, String>) -> Result<(), ReconcileError> {
         let api = self.context.namespaced::<AnalysisRun>(&run.namespace().unwrap_or_default());
         for attempt in 1.. {
             let Some(run) =
@@ -204,8 +204,14 @@ impl Shell {
             };
             let Ok(prepared) = prepare(&run.spec, &self.providers) else { return Ok(()) };
             let before = status(&run);
-            let entered = record(&prepared, &before, metric, taken.measurement.clone(), &taken.facts);
-            let after = plan(&prepared, &entered, self.context.clock.now()).status;
+            let now = self.context.clock.now();
+            let after = match taken {
+                Ok(taken) => {
+                    let entered = record(&prepared, &before, metric, taken.measurement.clone(), &taken.facts);
+                    plan(&prepared, &entered, now).status
+                }
+                Err(message) => AnalysisPlan::end_with_error(&before, message.clone(), now).status,
+            };
             match self.write(&run, &before, &after).await {
                 Err(WriteError::Stale) if attempt < ENTER_ATTEMPTS => {}
                 written => return Ok(written?),

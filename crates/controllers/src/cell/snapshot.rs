@@ -5,7 +5,9 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::{Mutex, PoisonError};
 
+use futures::join;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use kube::core::NamespaceResourceScope;
@@ -54,38 +56,33 @@ impl Snapshot {
         let Some(cell) = context.namespaced::<Lenient<Cell>>(namespace).get_opt(name).await? else {
             return Ok(None);
         };
-        let mut reader = Reader { context, namespace, incomplete: Vec::new() };
-        let everything = ListParams::default();
+        let reader = Reader { context, namespace, incomplete: Mutex::default() };
+        let everything = [ListParams::default()];
         let labelled = |key: &str| ListParams::default().labels(&format!("{key}={}", label_value(name)));
         // Components of the Go program bear its own label; they matter until
         // the Cell has been taken over.
-        let taken_over =
-            cell.valid().and_then(|cell| cell.status.as_ref()?.stable_version.as_ref()).is_some();
+        let taken_over = cell.valid().and_then(|cell| cell.status.as_ref()?.stable_version.as_ref()).is_some();
         let selectors: Vec<ListParams> = std::iter::once(LABEL_CELL)
             .chain((!taken_over).then_some(LABEL_LEGACY_CELL))
             .map(labelled)
             .collect();
-        let snapshot = Self {
-            target_groups: reader.list(std::slice::from_ref(&everything)).await,
-            alb_config: reader.get(name).await,
-            nlb_config: reader.get(name).await,
-            pauses: reader.list(&selectors).await,
-            runs: reader.list(&selectors).await,
-            experiments: reader.list(&selectors).await,
-            blocklist: reader.get(name).await,
-            facts: Facts::default(),
-            cell,
-        };
-        let leaving_clusters = reader.leaving_clusters().await;
-        let live_rule = reader.live_rule(&snapshot).await;
-        let facts = Facts {
-            live_rule,
-            leaving_clusters,
-            incomplete: reader.incomplete,
-            weight_mode: context.settings.weight_mode,
-            ..Facts::default()
-        };
-        Ok(Some(Self { facts, ..snapshot }))
+        // All at once: a pass takes as long as the slowest read, not as their sum.
+        let (target_groups, configs, components, blocklist, leaving_clusters) = join!(
+            reader.list(&everything),
+            async { join!(reader.get(name), reader.get(name)) },
+            async { join!(reader.list(&selectors), reader.list(&selectors), reader.list(&selectors)) },
+            reader.get(name),
+            reader.leaving_clusters(),
+        );
+        let ((alb_config, nlb_config), (pauses, runs, experiments)) = (configs, components);
+        let facts = Facts { leaving_clusters, weight_mode: context.settings.weight_mode, ..Facts::default() };
+        let mut snapshot =
+            Self { cell, target_groups, alb_config, nlb_config, pauses, runs, experiments, blocklist, facts };
+        snapshot.facts.live_rule = reader.live_rule(&snapshot).await;
+        snapshot.facts.incomplete = reader.incomplete.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // The order in which reads failed must not reach a message.
+        snapshot.facts.incomplete.sort();
+        Ok(Some(snapshot))
     }
 
     /// The same as the planner's border wants to see it.
@@ -116,7 +113,7 @@ impl Snapshot {
 struct Reader<'a> {
     context: &'a Context,
     namespace: &'a str,
-    incomplete: Vec<String>,
+    incomplete: Mutex<Vec<String>>,
 }
 
 /// Bounds of what is read here.
@@ -130,13 +127,17 @@ impl<K> Readable for K where
 }
 
 impl Reader<'_> {
-    async fn list<K: Readable>(&mut self, selectors: &[ListParams]) -> Vec<K> {
+    fn miss(&self, what: String) {
+        self.incomplete.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    async fn list<K: Readable>(&self, selectors: &[ListParams]) -> Vec<K> {
         let api = self.context.namespaced::<K>(self.namespace);
         let mut found: Vec<K> = Vec::new();
         for selector in selectors {
             match api.list(selector).await {
                 Ok(list) => found.extend(list.items),
-                Err(error) => self.incomplete.push(format!("{} cannot be listed: {error}", K::plural(&()))),
+                Err(error) => self.miss(format!("{} cannot be listed: {error}", K::plural(&()))),
             }
         }
         let mut seen = BTreeSet::new();
@@ -144,17 +145,17 @@ impl Reader<'_> {
         found
     }
 
-    async fn get<K: Readable>(&mut self, name: &str) -> Option<K> {
+    async fn get<K: Readable>(&self, name: &str) -> Option<K> {
         match self.context.namespaced::<K>(self.namespace).get_opt(name).await {
             Ok(object) => object,
             Err(error) => {
-                self.incomplete.push(format!("{} {name} cannot be read: {error}", K::kind(&())));
+                self.miss(format!("{} {name} cannot be read: {error}", K::kind(&())));
                 None
             }
         }
     }
 
-    async fn leaving_clusters(&mut self) -> BTreeSet<String> {
+    async fn leaving_clusters(&self) -> BTreeSet<String> {
         let clusters = ListParams::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
         match self.context.namespaced::<Secret>(self.namespace).list_metadata(&clusters).await {
             Ok(list) => list
@@ -169,14 +170,14 @@ impl Reader<'_> {
                 .map(kube::ResourceExt::name_any)
                 .collect(),
             Err(error) => {
-                self.incomplete.push(format!("cluster secrets cannot be listed: {error}"));
+                self.miss(format!("cluster secrets cannot be listed: {error}"));
                 BTreeSet::new()
             }
         }
     }
 
     /// The rule on AWS, as long as no config says what it shall be (3.4.2-5).
-    async fn live_rule(&mut self, snapshot: &Snapshot) -> Option<LiveRule> {
+    async fn live_rule(&self, snapshot: &Snapshot) -> Option<LiveRule> {
         let cell = snapshot.cell.valid().filter(|_| !snapshot.has_config())?;
         let Ok(okra_api::cell::EntryPoint::Alb(alb)) = cell.spec.entry_point() else { return None };
         let listener: ListenerArn = alb.listener_arn.parse().ok()?;
@@ -187,7 +188,7 @@ impl Reader<'_> {
             // The load balancer controller says so on the config, once there is one.
             Err(error) if error.meaning == Meaning::Absent => None,
             Err(error) => {
-                self.incomplete.push(format!("the live rule cannot be read: {error}"));
+                self.miss(format!("the live rule cannot be read: {error}"));
                 None
             }
         }

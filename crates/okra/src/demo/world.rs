@@ -228,7 +228,7 @@ fn resource_of(kind: &str) -> kube::core::ApiResource {
 /// What a user would apply; the values of the demo are those of `spec/okra.md` 8.
 fn manifests(listener: &str, endpoint: &str) -> [serde_json::Value; 3] {
     let statistics =
-        format!("{endpoint}/_okra/statistics/targetgroups/{{{{args.okra.canary.targetGroup}}}}?seconds=1");
+        format!("{endpoint}/_okra/statistics/targetgroups/{{{{args.okra.canary.targetGroups}}}}?seconds=1");
     let template = json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate",
         "metadata": {"name": "error-share"},

@@ -165,7 +165,8 @@ impl Statistics {
         self.unhealthy_hosts
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Adds what happened elsewhere.
+    pub fn merge(&mut self, other: &Self) {
         for (sum, count) in self.counts.iter_mut().zip(other.counts) {
             *sum += count;
         }

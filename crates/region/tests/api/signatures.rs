@@ -111,6 +111,8 @@ async fn own_endpoints_need_no_signature() {
     assert_eq!(status, 200);
     assert!(body.contains(r#""requests":0"#) && body.contains(r#""p99_ms":null"#), "{body}");
     for (path, wanted) in [
+        ("/_okra/statistics/targetgroups/targetgroup/blue/0123456789abcdef,blue", 200),
+        ("/_okra/statistics/targetgroups/blue,none", 404),
         ("/_okra/statistics/targetgroups/none", 404),
         ("/_okra/statistics/targetgroups/blue?seconds=0", 400),
         ("/_okra/statistics/targetgroups/blue?seconds=901", 400),
