@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::version::Version;
 
-/// Opaque on read; made from the Cell, the version, the start and the attempt.
-/// It is part of object names and a label value, so it is short and lower-case.
+/// Opaque on read; made from the Cell, the version, the start and the id
+/// before it. It is part of object names and a label value, so it is short and lower-case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RolloutId(String);
 
@@ -19,10 +19,17 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const LENGTH: usize = 10;
 
 impl RolloutId {
-    /// The id of the attempt that begins at `started_at`.
-    pub fn of_attempt(cell_uid: &str, version: &Version, started_at: Timestamp, attempt: u32) -> Self {
+    /// The id of the attempt that begins at `started_at` and follows `previous`,
+    /// from which it differs even within one moment.
+    pub fn of_attempt(
+        cell_uid: &str,
+        version: &Version,
+        started_at: Timestamp,
+        previous: Option<&Self>,
+    ) -> Self {
         let mut hash = Sha256::new();
-        for part in [cell_uid, &version.to_string(), &started_at.to_string(), &attempt.to_string()] {
+        let previous = previous.map_or("", Self::as_str);
+        for part in [cell_uid, &version.to_string(), &started_at.to_string(), previous] {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
@@ -53,19 +60,16 @@ mod tests {
 
     #[test]
     fn each_attempt_has_its_own_id() {
-        let id = |uid: &str, start: i64, attempt| {
-            RolloutId::of_attempt(
-                uid,
-                &Version::new(2, 0, 0),
-                Timestamp::from_second(start).unwrap(),
-                attempt,
-            )
+        let id = |uid: &str, start: i64, previous: Option<&RolloutId>| {
+            let start = Timestamp::from_second(start).unwrap();
+            RolloutId::of_attempt(uid, &Version::new(2, 0, 0), start, previous)
         };
-        let ids = [id("u1", 1, 1), id("u2", 1, 1), id("u1", 2, 1), id("u1", 1, 2)];
+        let first = id("u1", 1, None);
+        let ids = [first.clone(), id("u2", 1, None), id("u1", 2, None), id("u1", 1, Some(&first))];
         for (index, one) in ids.iter().enumerate() {
             assert_eq!(one.as_str().len(), LENGTH);
             assert!(ids[index + 1..].iter().all(|other| other != one));
         }
-        assert_eq!(id("u1", 1, 1), ids[0]);
+        assert_eq!(id("u1", 1, None), first);
     }
 }

@@ -49,9 +49,7 @@ impl Choice<'_, '_> {
                 let mut desired = match (self.view.serves(), self.only_orphans_serve()) {
                     (false, _) => Desired::default(),
                     (true, true) => self.unpinned(),
-                    (true, false) => {
-                        Desired { version: self.present(), held_by_pin: true, ..Desired::default() }
-                    }
+                    (true, false) => self.present(),
                 };
                 desired.passed_over = vec![passed_over];
                 desired
@@ -59,11 +57,17 @@ impl Choice<'_, '_> {
         }
     }
 
-    /// What goes on while the pin cannot be followed.
-    fn present(&self) -> Option<Version> {
-        let running =
-            self.running.filter(|running| running.is_rollout()).map(|running| running.version().clone());
-        running.or_else(|| self.stable.and_then(|stable| stable.known().cloned()))
+    /// What goes on while the pin cannot be followed. A canary of which nothing
+    /// is left goes on no more.
+    fn present(&self) -> Desired {
+        let stable = self.stable.and_then(|stable| stable.known().cloned());
+        match self.running.filter(|running| running.is_rollout()) {
+            Some(running) if self.is_present(running.version()) => {
+                Desired { version: Some(running.version().clone()), held_by_pin: true, ..Desired::default() }
+            }
+            Some(_) => Desired { version: stable, ..Desired::default() },
+            None => Desired { version: stable, held_by_pin: true, ..Desired::default() },
+        }
     }
 
     fn refusal_of_pin(&self, pin: &Version) -> Option<PassedOver> {

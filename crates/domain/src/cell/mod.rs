@@ -45,6 +45,9 @@ mod view;
 mod walk;
 mod weights;
 
+#[cfg(test)]
+mod tests;
+
 pub use commands::{Command, CommandObservation, CommandOutcome, Verb};
 pub use observed::{
     BlockedVersion, CellIdentity, Component, ComponentKind, ComponentPhase, Config, ConfigEntry, ConfigPhase,
@@ -53,6 +56,7 @@ pub use observed::{
 };
 pub use plan::{
     Block, ComponentName, ConfigWrite, Explanation, NewComponent, NewComponentBody, Plan, PlannedEntry,
+    explain,
 };
 pub use planner::plan;
 pub use slots::SLOTS;

@@ -24,6 +24,7 @@ use super::walk::Stop;
 use super::weights::{Off, Split, divide};
 use crate::phase::Phase;
 use crate::reason::Reason;
+use crate::rollout_id::RolloutId;
 use crate::version::{ServedVersion, Version};
 
 /// A command that may be carried out.
@@ -353,4 +354,9 @@ pub(super) fn outcome_of_interruption(
         Some(cause) => (Outcome::Failed, Some(Reason::VersionBlocked), cause.to_owned()),
         None => (Outcome::RolledBack, None, format!("version {} is no longer wanted", running.version())),
     }
+}
+
+/// The id of an attempt that begins now.
+pub(super) fn next_id(view: &View<'_>, version: &Version) -> RolloutId {
+    RolloutId::of_attempt(&view.observed.cell.uid, version, view.now, view.status.rollout_id.as_ref())
 }

@@ -19,7 +19,7 @@ use super::serve;
 use super::sides::{Drain, Members, Side};
 use super::slots::{Room, Urgency, make_room};
 use super::spec::DeadlineAction;
-use super::status::{Outcome, RolloutKind, RunningRollout};
+use super::status::{Outcome, Role, RolloutKind, RunningRollout, StatusWeight};
 use super::view::{View, seconds_between};
 use super::walk::{Stop, Walk, Walked};
 use super::weights::{Off, Split, divide};
@@ -27,6 +27,7 @@ use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::rollout_id::RolloutId;
 use crate::version::{ServedVersion, Version};
+use crate::weight::Weight;
 
 /// A rollout to carry on, or to begin.
 pub(super) struct Roll<'r> {
@@ -59,9 +60,10 @@ pub(super) fn roll(draft: &mut Draft<'_, '_>, roll: &Roll<'_>) {
             return;
         }
     }
-    let position = position(draft, roll, &members, present);
+    let undone = present.is_some() && is_undone(view, roll.version, &members);
+    let position = position(view, roll, &members, present.filter(|_| !undone));
     if position.begins {
-        begin(draft, roll, &position);
+        begin(draft, roll, &position, undone);
     }
     advance(draft, roll, members, position, hold);
 }
@@ -152,15 +154,23 @@ fn supersedes_too_early(draft: &mut Draft<'_, '_>, roll: &Roll<'_>) -> bool {
     true
 }
 
+/// Whether the canary holds less than this rollout has reached: a plan before
+/// this one took it back and was interrupted, or the version was gone for a
+/// while. A canary that fell is never raised again under the same id.
+fn is_undone(view: &View<'_>, version: &Version, members: &Members<'_>) -> bool {
+    let recorded = &view.status.weights;
+    let is_canary = |entry: &&StatusWeight| {
+        entry.role == Some(Role::Canary) && entry.version.as_ref().is_some_and(|served| served.is(version))
+    };
+    let held: Weight = recorded.iter().filter(is_canary).map(|entry| entry.weight).sum();
+    let of: Weight = recorded.iter().map(|entry| entry.weight).sum();
+    // Shares, since `weightTotal` may have changed in between.
+    u64::from(held) * u64::from(view.total) > u64::from(members.weight(Side::Canary)) * u64::from(of)
+}
+
 /// Carries the recorded position on, or makes a new attempt (rules 10, 11,
 /// 15, and 5.7-4).
-fn position(
-    draft: &Draft<'_, '_>,
-    roll: &Roll<'_>,
-    members: &Members<'_>,
-    present: Option<&Running>,
-) -> Position {
-    let view = draft.view;
+fn position(view: &View<'_>, roll: &Roll<'_>, members: &Members<'_>, present: Option<&Running>) -> Position {
     let steps = &view.spec.steps;
     let reached = view.spec.weight_total.to_percent(members.weight(Side::Canary));
     let same_steps = view.status.steps_hash.as_ref().is_none_or(|hash| *hash == steps.hash());
@@ -173,8 +183,7 @@ fn position(
             begins: false,
         };
     }
-    let attempt = serve::attempts(draft, roll.version);
-    let id = RolloutId::of_attempt(&view.observed.cell.uid, roll.version, view.now, attempt);
+    let id = planner::next_id(view, roll.version);
     let fresh = RunningRollout {
         started_at: Some(view.now),
         ..RunningRollout::new(RolloutKind::Rollout, roll.version.clone(), view.status.stable_version.clone())
@@ -193,14 +202,26 @@ fn position(
 }
 
 /// The status of a new attempt is written before anything bears its id.
-fn begin(draft: &mut Draft<'_, '_>, roll: &Roll<'_>, position: &Position) {
+fn begin(draft: &mut Draft<'_, '_>, roll: &Roll<'_>, position: &Position, undone: bool) {
     let view = draft.view;
-    if let Some(old) =
-        roll.running.filter(|running| running.version() != roll.version && running.is_rollout())
-    {
-        let message = format!("version {} took its place", roll.version);
-        let ending = Ending { message, ..Ending::of(Outcome::Superseded) };
-        history::close(view, &mut draft.status, old, ending);
+    if let Some(old) = roll.running.filter(|running| running.is_rollout()) {
+        if old.version() != roll.version {
+            let message = format!("version {} took its place", roll.version);
+            history::close(
+                view,
+                &mut draft.status,
+                old,
+                Ending { message, ..Ending::of(Outcome::Superseded) },
+            );
+        } else if undone {
+            let message = format!("version {} had lost its weight, and begins anew", roll.version);
+            history::close(
+                view,
+                &mut draft.status,
+                old,
+                Ending { message, ..Ending::of(Outcome::RolledBack) },
+            );
+        }
     }
     draft.status.rollout_id = Some(position.id.clone());
     draft.status.steps_hash = Some(view.spec.steps.hash());

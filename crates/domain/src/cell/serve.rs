@@ -17,7 +17,6 @@ use super::walk::Stop;
 use super::weights::{Off, Split, divide};
 use crate::phase::Phase;
 use crate::reason::Reason;
-use crate::rollout_id::RolloutId;
 use crate::version::{ServedVersion, Version};
 
 /// First creation: 100 on the desired set, without steps (rule 5).
@@ -226,8 +225,7 @@ fn record(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Running
         None => {}
     }
     let from = view.status.stable_version.clone();
-    let attempt = attempts(draft, version);
-    let id = RolloutId::of_attempt(&view.observed.cell.uid, version, view.now, attempt);
+    let id = planner::next_id(view, version);
     draft.status.rollout_id = Some(id);
     draft.status.current_step_index = None;
     draft.status.steps_hash = None;
@@ -236,13 +234,6 @@ fn record(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Running
         ..RunningRollout::new(kind, version.clone(), from)
     });
     draft.status_first = true;
-}
-
-/// How often this version was tried, this time included.
-pub(super) fn attempts(draft: &Draft<'_, '_>, version: &Version) -> u32 {
-    let tries =
-        draft.status.history.iter().filter(|entry| entry.to.as_ref().is_some_and(|to| to.is(version)));
-    u32::try_from(tries.count()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 /// Ends a rollout that another version interrupts.

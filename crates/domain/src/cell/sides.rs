@@ -178,7 +178,9 @@ fn of_entry<'a>(
             (Backing::Imported, side_of(&version, stable, canary), Some(group))
         }
         Described::Parked(group) => (Backing::Parked, side_of(&version, stable, canary), Some(group)),
-        Described::Nobody if is_imported(entry, stable) => (Backing::Imported, Side::Stable, None),
+        Described::Nobody if is_imported(view, entry) && serves_as(view, stable) => {
+            (Backing::Imported, Side::Stable, None)
+        }
         Described::Nobody if keeps_draining(view, entry) => (Backing::Imported, Side::Off, None),
         Described::Nobody => (Backing::Gone, side_of(&version, stable, canary), None),
     };
@@ -203,18 +205,28 @@ fn of_entry<'a>(
 
 /// Target groups of the rule that no AWSTargetGroup describes count as stable
 /// of unknown version until the first rollout has finished (3.4.2-5).
-fn is_imported(entry: &Entry<'_>, stable: Option<&ServedVersion>) -> bool {
+fn is_imported(view: &View<'_>, entry: &Entry<'_>) -> bool {
     let recorded_stable = entry.recorded.is_some_and(|recorded| {
         recorded.version == Some(ServedVersion::Unknown) && recorded.role == Some(Role::Stable)
     });
     let stable_is_unknown =
-        stable == Some(&ServedVersion::Unknown) && entry.recorded_role() != Some(Role::Draining);
+        matches!(view.status.stable_version, None | Some(ServedVersion::Unknown)) && entry.recorded.is_none();
     entry.never_described() && (recorded_stable || stable_is_unknown)
 }
 
-/// An undescribed entry that lost its weight stays for its drain time and no
+/// Whether this stable side is the one that was recorded, not one that takes
+/// its place.
+fn serves_as(view: &View<'_>, stable: Option<&ServedVersion>) -> bool {
+    let recorded = view.status.stable_version.as_ref();
+    recorded.is_none() || recorded == stable
+}
+
+/// An undescribed entry that loses its weight stays for its drain time and no
 /// longer: there is no AWSTargetGroup for it to come back with.
 fn keeps_draining(view: &View<'_>, entry: &Entry<'_>) -> bool {
+    if is_imported(view, entry) {
+        return true;
+    }
     let since = entry.recorded.and_then(|recorded| recorded.since);
     entry.weight == 0
         && entry.never_described()

@@ -5,6 +5,7 @@
 use jiff::Timestamp;
 
 use super::sides::{Backing, Drain, Member, Members, Side, drain};
+use super::spec::StickyPolicy;
 use super::view::View;
 
 /// Target groups of one forward action; a fixed quota of ELBv2.
@@ -54,7 +55,8 @@ impl Room {
 }
 
 /// Makes room for the members of the `joining` sides: drained entries leave
-/// first, then the lowest version, then by name.
+/// first, then the lowest version, then by name. Under `sticky: Remove` every
+/// entry of a sticky rule leaves when it has no weight.
 pub(super) fn make_room(view: &View<'_>, members: &Members<'_>, joining: &[Side], urgency: Urgency) -> Room {
     let mut room = Room { joining: joining.to_vec(), raises: urgency != Urgency::Still, ..Room::default() };
     let staying = |member: &&Member<'_>| member.registered && member.backing != Backing::Gone;
@@ -88,23 +90,27 @@ pub(super) fn make_room(view: &View<'_>, members: &Members<'_>, joining: &[Side]
             other.name,
         ))
     });
-    let blocking =
-        retired.iter().take(surplus).map(|(drain, _)| *drain).filter(|drain| *drain != Drain::Done);
-    let blocking: Vec<Drain> = blocking.collect();
-    if !blocking.is_empty() && urgency == Urgency::Patient && joiners > 0 {
-        room.waits_for_drain = Some(Drain::Until(latest(&blocking)));
+    let leave_at_0 = view.spec.sticky == StickyPolicy::Remove && view.sticky_seconds().is_some();
+    let leaving = if leave_at_0 { retired.len() } else { surplus };
+    let drained = retired.iter().filter(|(drain, _)| *drain == Drain::Done).count();
+    let missing = if leave_at_0 { 0 } else { surplus.saturating_sub(drained) };
+    if missing > 0 && urgency == Urgency::Patient && joiners > 0 {
+        let drains: Vec<Drain> = retired.iter().map(|(drain, _)| *drain).collect();
+        room.waits_for_drain = Some(Drain::Until(end_of_drain(&drains, missing)));
         return room;
     }
     room.joins = true;
-    room.drops = retired.iter().take(surplus).map(|(_, member)| member.arn.to_owned()).collect();
+    room.drops = retired.iter().take(leaving).map(|(_, member)| member.arn.to_owned()).collect();
     room
 }
 
-/// When the last of these has drained; unknown if one is.
-fn latest(drains: &[Drain]) -> Option<Timestamp> {
-    let ends = drains.iter().map(|drain| match drain {
+/// When so many of these have drained; unknown if requests still come.
+fn end_of_drain(drains: &[Drain], count: usize) -> Option<Timestamp> {
+    let ends = drains.iter().filter_map(|drain| match drain {
         Drain::Until(until) => *until,
         Drain::Done => None,
     });
-    ends.collect::<Option<Vec<_>>>()?.into_iter().max()
+    let mut ends: Vec<Timestamp> = ends.collect();
+    ends.sort_unstable();
+    ends.get(count.checked_sub(1)?).copied()
 }

@@ -60,7 +60,8 @@ fn plan_off(members: &Members<'_>, off: Off, room: &Room, weights: &mut Weights)
     let mut kept = 0;
     for (index, member) in members.list.iter().enumerate() {
         let stays = member.side == Side::Off && member.registered && member.backing != Backing::Gone;
-        if stays && !room.drops(member) {
+        let must_stay = off == Off::Keep && member.weight > 0;
+        if stays && (must_stay || !room.drops(member)) {
             let weight = if off == Off::Keep { member.weight } else { 0 };
             weights[index] = Some(weight);
             kept += weight;
