@@ -51,7 +51,11 @@ fn every_bad_cell_says_why_and_the_good_one_goes_on() {
         let name = manifest["metadata"]["name"].as_str().expect("a name");
         let cell = local.wait_for("cell", name, BOUND, |cell| cell["status"]["phase"] == "Error");
         assert_eq!(reason(&cell, "Ready").as_deref(), Some("InvalidSpec"), "{name}: {}", cell["status"]);
-        assert!(cell["status"]["message"].as_str().is_some_and(|message| message.contains("spec.")), "{}", cell["status"]);
+        assert!(
+            cell["status"]["message"].as_str().is_some_and(|message| message.contains("spec.")),
+            "{}",
+            cell["status"]
+        );
     }
     let config = local.wait_for("awsapplicationloadbalancerconfig", "no-listener", BOUND, |config| {
         config["status"]["phase"] == "Error"
@@ -82,7 +86,9 @@ fn illegal_target_groups_are_named_and_left_out() {
     let cell = local.wait_for("cell", "web", BOUND, valid);
     assert_eq!(cell["status"]["stableVersion"], "1.0.0");
     let conditions = cell["status"]["conditions"].as_array().expect("conditions");
-    let message = conditions.iter().find(|one| one["type"] == "TargetGroupsValid").expect("found above")["message"].clone();
+    let message =
+        conditions.iter().find(|one| one["type"] == "TargetGroupsValid").expect("found above")["message"]
+            .clone();
     let message = message.as_str().expect("a message");
     assert!(message.contains("no-version") && message.contains("other-service"), "{message}");
 }

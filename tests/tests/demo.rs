@@ -19,7 +19,8 @@ fn demo(flags: &[&str]) -> Value {
     assert!(output.status.success(), "{err}\n{out}");
     let left: Vec<_> = std::fs::read_dir(home.path()).expect("the home is there").collect();
     assert!(left.is_empty(), "the demo left something behind: {left:?}");
-    serde_json::from_str(out.lines().last().expect("a last line")).unwrap_or_else(|error| panic!("{error}: {out}"))
+    serde_json::from_str(out.lines().last().expect("a last line"))
+        .unwrap_or_else(|error| panic!("{error}: {out}"))
 }
 
 fn number(report: &Value, key: &str) -> f64 {
@@ -46,7 +47,11 @@ fn the_demo_swaps_and_undoes_without_a_failed_request() {
         assert!(difference.abs() <= 5.0, "{step}");
     }
     let weights = report["weights"].as_object().expect("weights");
-    assert_eq!(weights["web-1-v2"].as_i64().unwrap_or(0) + weights["web-2-v2"].as_i64().unwrap_or(0), 100, "{report}");
+    assert_eq!(
+        weights["web-1-v2"].as_i64().unwrap_or(0) + weights["web-2-v2"].as_i64().unwrap_or(0),
+        100,
+        "{report}"
+    );
 
     let report = demo(&["--fail"]);
     assert_eq!(report["outcome"], "RolledBack", "{report}");

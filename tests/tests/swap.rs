@@ -98,7 +98,11 @@ fn a_rollout_survives_ten_kills_of_its_controller() {
         for _ in 0..looks {
             let cell = rig.local.object("cell", "web").expect("the Cell stays");
             let weight = cell["status"]["canaryWeight"].as_i64().unwrap_or(0);
-            assert!(weight >= highest || phase(&cell) == "Completed", "weight fell from {highest}: {}", cell["status"]);
+            assert!(
+                weight >= highest || phase(&cell) == "Completed",
+                "weight fell from {highest}: {}",
+                cell["status"]
+            );
             highest = highest.max(weight);
         }
         manager.kill();
@@ -113,7 +117,11 @@ fn a_rollout_survives_ten_kills_of_its_controller() {
     assert_eq!(rollouts, 1, "{}", ended["status"]["history"]);
     let seen = load.finish();
     assert_eq!(seen.failed(), 0, "{:?}", seen.failures);
-    assert!(seen.by_version.contains_key("1.0.0") && seen.by_version.contains_key("2.0.0"), "{:?}", seen.by_version);
+    assert!(
+        seen.by_version.contains_key("1.0.0") && seen.by_version.contains_key("2.0.0"),
+        "{:?}",
+        seen.by_version
+    );
 }
 
 #[test]
@@ -122,7 +130,8 @@ fn a_failed_version_is_left_behind_a_pin_goes_back_and_a_lost_cluster_loses_its_
         {"templateName": "error-share"}]}}]);
     let mut rig = Rig::serving(&LOCAL_FLAGS, &steps);
     let endpoint = rig.local.environment()["AWS_ENDPOINT_URL"].clone();
-    let url = format!("{endpoint}/_okra/statistics/targetgroups/{{{{args.okra.canary.targetGroups}}}}?seconds=2");
+    let url =
+        format!("{endpoint}/_okra/statistics/targetgroups/{{{{args.okra.canary.targetGroups}}}}?seconds=2");
     rig.local.apply(&[json!({
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisTemplate",
         "metadata": {"name": "error-share", "namespace": "default"},
@@ -160,14 +169,20 @@ fn a_failed_version_is_left_behind_a_pin_goes_back_and_a_lost_cluster_loses_its_
     assert_eq!(status.status.code(), Some(0), "{status:?}");
 
     // A pin to an older version swaps back at once, without steps.
-    let pin = rig.local.kubectl(&["patch", "cell", "web", "--type=merge", "-p", r#"{"spec":{"version":"1.0.0"}}"#]);
+    let pin =
+        rig.local.kubectl(&["patch", "cell", "web", "--type=merge", "-p", r#"{"spec":{"version":"1.0.0"}}"#]);
     assert!(pin.status.success(), "{pin:?}");
     rig.wait(completed("1.0.0"));
-    assert_eq!(rig.weights().iter().find(|(name, _)| name == "web-1-v1").map(|(_, weight)| *weight), Some(100));
+    assert_eq!(
+        rig.weights().iter().find(|(name, _)| name == "web-1-v1").map(|(_, weight)| *weight),
+        Some(100)
+    );
 
     // A second cluster of 1.0.0 joins and shares; when it is deleted its weight goes at once.
     rig.add("web-2-v1", "1.0.0");
-    let share = |rig: &Rig, name: &str| rig.weights().into_iter().find(|(own, _)| own == name).map(|(_, weight)| weight);
+    let share = |rig: &Rig, name: &str| {
+        rig.weights().into_iter().find(|(own, _)| own == name).map(|(_, weight)| weight)
+    };
     eventually("the new cluster has its share", ROLLOUT_BOUND, || match share(&rig, "web-2-v1") {
         Some(50) => Ok(()),
         other => Err(format!("{other:?}")),
@@ -192,7 +207,8 @@ fn drift_is_found_the_rollout_holds_and_resume_goes_on() {
 
     // Somebody else, with another client, sets 50/50.
     let rule = rig.world.rule(&rig.local).expect("okra's rule");
-    let weights = json!({(rig.clusters[0].target_group.as_str()): 50, (rig.clusters[1].target_group.as_str()): 50});
+    let weights =
+        json!({(rig.clusters[0].target_group.as_str()): 50, (rig.clusters[1].target_group.as_str()): 50});
     boto(&rig.local, &json!({"do": "set_weights", "rule": rule["arn"], "weights": weights}));
     let drifted = |cell: &Value| {
         let conditions = cell["status"]["conditions"].as_array().cloned().unwrap_or_default();
@@ -206,7 +222,11 @@ fn drift_is_found_the_rollout_holds_and_resume_goes_on() {
     assert!(resumed.status.success(), "{resumed:?}");
     eventually("okra's own weights", ROLLOUT_BOUND, || {
         let weights = rig.weights();
-        if weights == named(&[("web-1-v1", 80), ("web-1-v2", 20)]) { Ok(()) } else { Err(format!("{weights:?}")) }
+        if weights == named(&[("web-1-v1", 80), ("web-1-v2", 20)]) {
+            Ok(())
+        } else {
+            Err(format!("{weights:?}"))
+        }
     });
     rig.wait(|cell| !drifted(cell) && phase(cell) == "Paused");
     let promoted = rig.local.okra(&["promote", "web"]);

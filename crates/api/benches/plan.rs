@@ -84,7 +84,11 @@ fn main() {
     let observed = observe(&offline::view(&folder, &folder.cells[0]));
     let now = "2026-01-01T00:00:00Z".parse().unwrap();
     let first = okra_domain::cell::plan(&observed, now);
-    assert!(first.config.is_some(), "the benchmark's Cell must have something to decide: {:?}", first.reasons);
+    assert!(
+        first.config.is_some(),
+        "the benchmark's Cell must have something to decide: {:?}",
+        first.reasons
+    );
     let begin = Instant::now();
     for _ in 0..DECISIONS {
         black_box(okra_domain::cell::plan(black_box(&observed), now));

@@ -120,8 +120,7 @@ async fn a_rule_goes_through_its_life() {
     let arn = made.arn.to_string();
     assert_eq!(port.tags(std::slice::from_ref(&arn)).await.unwrap()[&arn], new.tags);
 
-    let change =
-        RuleChange { conditions: None, actions: Some(vec![forward(&[(&blue, 0), (&green, 100)])]) };
+    let change = RuleChange { conditions: None, actions: Some(vec![forward(&[(&blue, 0), (&green, 100)])]) };
     port.modify_rule(NORMAL, &made.arn, &change).await.unwrap();
     let rules = port.rules(&listener).await.unwrap();
     let read = rules.iter().find(|rule| rule.arn == made.arn).unwrap();

@@ -194,7 +194,12 @@ impl Shell {
 
     /// Enters a measurement into the run as it is now; the verdict follows in
     /// the same write.
-    async fn enter(&self, run: &AnalysisRun, metric: &str, taken: &Result<Taken, String>) -> Result<(), ReconcileError> {
+    async fn enter(
+        &self,
+        run: &AnalysisRun,
+        metric: &str,
+        taken: &Result<Taken, String>,
+    ) -> Result<(), ReconcileError> {
         let api = self.context.namespaced::<AnalysisRun>(&run.namespace().unwrap_or_default());
         for attempt in 1.. {
             let Some(run) =

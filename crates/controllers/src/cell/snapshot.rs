@@ -61,7 +61,8 @@ impl Snapshot {
         let labelled = |key: &str| ListParams::default().labels(&format!("{key}={}", label_value(name)));
         // Components of the Go program bear its own label; they matter until
         // the Cell has been taken over.
-        let taken_over = cell.valid().and_then(|cell| cell.status.as_ref()?.stable_version.as_ref()).is_some();
+        let taken_over =
+            cell.valid().and_then(|cell| cell.status.as_ref()?.stable_version.as_ref()).is_some();
         let selectors: Vec<ListParams> = std::iter::once(LABEL_CELL)
             .chain((!taken_over).then_some(LABEL_LEGACY_CELL))
             .map(labelled)

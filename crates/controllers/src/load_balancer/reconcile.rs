@@ -197,14 +197,10 @@ async fn verify(
 
 /// How long a failed pass is still waited after: its own status write, or a
 /// word of the Cell, must not bring the next one forward.
-fn held_for(
-    config: &AWSApplicationLoadBalancerConfig,
-    memory: &Memory,
-    now: Duration,
-) -> Option<Duration> {
-    let held = memory.held.filter(|held| {
-        held.generation == config.metadata.generation && held.adopt == is_adopting(config)
-    })?;
+fn held_for(config: &AWSApplicationLoadBalancerConfig, memory: &Memory, now: Duration) -> Option<Duration> {
+    let held = memory
+        .held
+        .filter(|held| held.generation == config.metadata.generation && held.adopt == is_adopting(config))?;
     Some(held.until.saturating_sub(now)).filter(|wait| !wait.is_zero())
 }
 
