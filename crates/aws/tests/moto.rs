@@ -13,7 +13,7 @@ use okra_aws::{
     WeightedTargetGroup, Write,
 };
 use okra_domain::{ListenerArn, TargetGroupArn};
-use support::sdk;
+use support::{sdk, settings};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
@@ -168,7 +168,7 @@ fn weights(rule: &Rule) -> Vec<Option<u32>> {
 async fn rules_are_made_read_changed_and_deleted() {
     let Some(moto) = Moto::start().await else { return };
     let (listener, groups) = world(&moto).await;
-    let port = sdk(&moto.url).await.load_balancers();
+    let port = sdk(settings(&moto.url)).await.load_balancers();
 
     let found = port.listener(&listener).await.unwrap();
     assert_eq!((found.port, found.default_actions.len()), (Some(80), 1));
@@ -202,7 +202,7 @@ async fn rules_are_made_read_changed_and_deleted() {
 async fn h_80_more_rules_than_a_page_are_read_whole() {
     let Some(moto) = Moto::start().await else { return };
     let (listener, groups) = world(&moto).await;
-    let port = sdk(&moto.url).await.load_balancers();
+    let port = sdk(settings(&moto.url)).await.load_balancers();
     for priority in 1..=60 {
         let new = new_rule(&listener, priority, vec![forward(&[(&groups[0], 1)])]);
         port.create_rule(WRITE, &new).await.unwrap();
@@ -216,7 +216,7 @@ async fn h_80_more_rules_than_a_page_are_read_whole() {
 async fn an_authentication_survives_a_change_of_weights() {
     let Some(moto) = Moto::start().await else { return };
     let (listener, groups) = world(&moto).await;
-    let port = sdk(&moto.url).await.load_balancers();
+    let port = sdk(settings(&moto.url)).await.load_balancers();
     let fixed = new_rule(&listener, 7, vec![Action::Kept(KeptAction::fixed_response(503))]);
     let made = port.create_rule(WRITE, &fixed).await.unwrap();
     assert_eq!(made.actions[0].kind(), "fixed-response");
@@ -250,7 +250,7 @@ async fn an_authentication_survives_a_change_of_weights() {
 async fn target_groups_and_their_health_are_read() {
     let Some(moto) = Moto::start().await else { return };
     let (listener, groups) = world(&moto).await;
-    let port = sdk(&moto.url).await.load_balancers();
+    let port = sdk(settings(&moto.url)).await.load_balancers();
     moto.boto(&format!(
         "import boto3; boto3.client('elbv2').register_targets(TargetGroupArn='{}', \
          Targets=[{{'Id': '10.0.0.1', 'Port': 8080}}])",
@@ -275,7 +275,7 @@ async fn h_50_more_clusters_than_a_page_are_listed_whole() {
          resourcesVpcConfig={'subnetIds': []}, tags={'role': 'web'})",
     )
     .await;
-    let clusters = sdk(&moto.url).await.clusters();
+    let clusters = sdk(settings(&moto.url)).await.clusters();
     let scope = Scope::own(Region::new("eu-west-1"));
     assert_eq!(clusters.list(&scope).await.unwrap().len(), 105, "a page holds 100");
     let one = clusters.describe(&scope, "web-104").await.unwrap();
@@ -286,7 +286,7 @@ async fn h_50_more_clusters_than_a_page_are_listed_whole() {
 #[tokio::test]
 async fn the_caller_is_known() {
     let Some(moto) = Moto::start().await else { return };
-    let identity = sdk(&moto.url).await.identity();
+    let identity = sdk(settings(&moto.url)).await.identity();
     let caller = identity.caller_identity(&Scope::own(Region::new("eu-west-1"))).await.unwrap();
     assert_eq!(caller.account, "123456789012");
 }

@@ -1,6 +1,8 @@
 //! The adapters against the embedded region: the one endpoint besides AWS
 //! that speaks every protocol the SDK uses, CloudWatch's CBOR among them.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -8,13 +10,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use okra_aws::sdk::{AccessKey, NewTargetGroup, Sdk, Unobserved};
+use okra_aws::sdk::{AccessKey, NewTargetGroup, Sdk};
 use okra_aws::{
     Action, AlwaysAllowed, ClusterStatus, ClusterTokens, Clusters, Condition, Forward, KeptTransforms,
     LoadBalancers, Meaning, MetricQuery, MetricSource, MetricWindow, Metrics, NewRule, Region, RuleChange,
     Scope, Stickiness, Tags, TargetState, WeightedTargetGroup, Write,
 };
-use okra_clock::{Clock, SystemClock, SystemEntropy};
+use okra_clock::{Clock, SystemClock};
 use okra_domain::{ListenerArn, TargetGroupArn};
 use okra_region::{
     ClusterEndpoint, ClusterProvisioner, ClusterRequest, DEFAULT_ACCESS_KEY_ID, DEFAULT_SECRET_ACCESS_KEY,
@@ -59,9 +61,7 @@ async fn world() -> World {
         id: DEFAULT_ACCESS_KEY_ID.to_owned(),
         secret: DEFAULT_SECRET_ACCESS_KEY.to_owned(),
     });
-    let entropy = Arc::new(SystemEntropy::default());
-    let sdk = Sdk::load(settings, SystemClock::shared(), entropy, Arc::new(Unobserved)).await;
-    World { region, sdk, scope: Scope::own(Region::new("us-east-1")) }
+    World { region, sdk: support::sdk(settings).await, scope: Scope::own(Region::new("us-east-1")) }
 }
 
 impl World {

@@ -1,5 +1,7 @@
 //! What the adapters send, and what they make of the answers.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod endpoint;
 mod support;
 
@@ -10,7 +12,7 @@ use okra_aws::{
     Scope, Stickiness, Tags, TargetState, WeightedTargetGroup, Write, WriteGate,
 };
 use okra_domain::{ListenerArn, RuleArn, TargetGroupArn};
-use support::sdk;
+use support::{sdk, settings};
 
 const PREFIX: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012";
 
@@ -73,7 +75,7 @@ fn change() -> RuleChange {
 
 async fn modify(reply: Reply) -> (Result<(), AwsError>, usize) {
     let endpoint = Endpoint::start([reply]).await;
-    let load_balancers = sdk(&endpoint.url).await.load_balancers();
+    let load_balancers = sdk(settings(&endpoint.url)).await.load_balancers();
     let outcome = load_balancers.modify_rule(Write::normal(&AlwaysAllowed), &rule(), &change()).await;
     (outcome.map(|_| ()), endpoint.seen().len())
 }
@@ -81,7 +83,7 @@ async fn modify(reply: Reply) -> (Result<(), AwsError>, usize) {
 #[tokio::test]
 async fn modify_rule_sends_all_actions_and_nothing_else() {
     let endpoint = Endpoint::start([rules_xml("ModifyRule", &["10"], None)]).await;
-    let load_balancers = sdk(&endpoint.url).await.load_balancers();
+    let load_balancers = sdk(settings(&endpoint.url)).await.load_balancers();
     let write = Write::urgent(&AlwaysAllowed);
     let answer = load_balancers.modify_rule(write, &rule(), &change()).await.unwrap();
     assert_eq!(answer.priority, RulePriority::Number(10));
@@ -117,7 +119,7 @@ async fn modify_rule_sends_all_actions_and_nothing_else() {
 #[tokio::test]
 async fn create_rule_sends_priority_conditions_and_tags() {
     let endpoint = Endpoint::start([rules_xml("CreateRule", &["10"], None)]).await;
-    let load_balancers = sdk(&endpoint.url).await.load_balancers();
+    let load_balancers = sdk(settings(&endpoint.url)).await.load_balancers();
     let new = NewRule {
         listener: listener(),
         priority: 10,
@@ -150,7 +152,7 @@ async fn h_80_rules_are_read_over_all_pages() {
         rules_xml("DescribeRules", &["3", "default"], None),
     ])
     .await;
-    let rules = sdk(&endpoint.url).await.load_balancers().rules(&listener()).await.unwrap();
+    let rules = sdk(settings(&endpoint.url)).await.load_balancers().rules(&listener()).await.unwrap();
     let priorities: Vec<_> = rules.iter().map(|rule| rule.priority.to_string()).collect();
     assert_eq!(priorities, ["1", "2", "3", "default"]);
     assert_eq!(endpoint.seen()[1].form("Marker").as_deref(), Some("m2"));
@@ -163,7 +165,7 @@ async fn a_page_that_fails_fails_the_list() {
         Reply::error(400, "ListenerNotFound"),
     ])
     .await;
-    let error = sdk(&endpoint.url).await.load_balancers().rules(&listener()).await.unwrap_err();
+    let error = sdk(settings(&endpoint.url)).await.load_balancers().rules(&listener()).await.unwrap_err();
     assert_eq!((error.meaning, error.code.as_str()), (Meaning::Absent, "ListenerNotFound"));
     assert_eq!(error.message, "about ListenerNotFound");
     assert_eq!(error.operation, "elasticloadbalancing:DescribeRules");
@@ -201,7 +203,7 @@ async fn a_write_that_nobody_could_receive_was_not_done() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", unused.local_addr().unwrap());
     drop(unused);
-    let load_balancers = sdk(&url).await.load_balancers();
+    let load_balancers = sdk(settings(&url)).await.load_balancers();
     let write = Write::normal(&AlwaysAllowed);
     let error = load_balancers.delete_rule(write, &rule()).await.unwrap_err();
     assert_eq!((error.meaning, error.code.as_str()), (Meaning::Unavailable, "ConnectionRefused"));
@@ -215,11 +217,11 @@ async fn a_read_is_tried_again_while_aws_is_out_of_reach() {
         rules_xml("DescribeRules", &["default"], None),
     ])
     .await;
-    let rules = sdk(&endpoint.url).await.load_balancers().rules(&listener()).await.unwrap();
+    let rules = sdk(settings(&endpoint.url)).await.load_balancers().rules(&listener()).await.unwrap();
     assert_eq!((rules.len(), endpoint.left()), (1, 0));
 
     let endpoint = Endpoint::start((0..9).map(|_| Reply::error(503, "ServiceUnavailable"))).await;
-    let error = sdk(&endpoint.url).await.load_balancers().rules(&listener()).await.unwrap_err();
+    let error = sdk(settings(&endpoint.url)).await.load_balancers().rules(&listener()).await.unwrap_err();
     assert_eq!((error.meaning, endpoint.seen().len()), (Meaning::Unavailable, 3));
 }
 
@@ -227,13 +229,13 @@ async fn a_read_is_tried_again_while_aws_is_out_of_reach() {
 async fn expired_credentials_are_renewed_once_even_for_a_write() {
     let endpoint =
         Endpoint::start([Reply::error(403, "ExpiredToken"), rules_xml("ModifyRule", &["10"], None)]).await;
-    let load_balancers = sdk(&endpoint.url).await.load_balancers();
+    let load_balancers = sdk(settings(&endpoint.url)).await.load_balancers();
     let write = Write::normal(&AlwaysAllowed);
     load_balancers.modify_rule(write, &rule(), &change()).await.unwrap();
     assert_eq!(endpoint.left(), 0);
 
     let endpoint = Endpoint::start((0..5).map(|_| Reply::error(403, "ExpiredToken"))).await;
-    let load_balancers = sdk(&endpoint.url).await.load_balancers();
+    let load_balancers = sdk(settings(&endpoint.url)).await.load_balancers();
     let error = load_balancers.modify_rule(write, &rule(), &change()).await.unwrap_err();
     assert_eq!((error.meaning, endpoint.seen().len()), (Meaning::ExpiredCredentials, 2));
 }
@@ -249,7 +251,7 @@ impl WriteGate for Shut {
 #[tokio::test]
 async fn nothing_is_sent_through_a_shut_gate() {
     let endpoint = Endpoint::start([]).await;
-    let load_balancers = sdk(&endpoint.url).await.load_balancers();
+    let load_balancers = sdk(settings(&endpoint.url)).await.load_balancers();
     let error = load_balancers.modify_rule(Write::urgent(&Shut), &rule(), &change()).await.unwrap_err();
     assert_eq!((error.meaning, endpoint.seen().len()), (Meaning::NotLeader, 0));
 }
@@ -265,7 +267,7 @@ async fn tags_are_asked_for_20_at_a_time() {
     };
     let arns: Vec<String> = (0..45).map(|n| group(&format!("g{n}")).to_string()).collect();
     let endpoint = Endpoint::start([one(&arns[0]), one(&arns[20]), one(&arns[40])]).await;
-    let tags = sdk(&endpoint.url).await.load_balancers().tags(&arns).await.unwrap();
+    let tags = sdk(settings(&endpoint.url)).await.load_balancers().tags(&arns).await.unwrap();
     assert_eq!(tags.len(), 3);
     assert_eq!(tags[&arns[40]]["k"], "v");
     let seen = endpoint.seen();
@@ -292,7 +294,7 @@ async fn health_states_are_told_apart() {
          </DescribeTargetHealthResponse>"
     ))])
     .await;
-    let load_balancers = sdk(&endpoint.url).await.load_balancers();
+    let load_balancers = sdk(settings(&endpoint.url)).await.load_balancers();
     let health = load_balancers.target_health(&group("blue")).await.unwrap();
     assert_eq!(health[3].state, TargetState::UnhealthyDraining);
     let healthy: Vec<_> = health.iter().filter(|target| target.is_healthy()).collect();
@@ -320,7 +322,7 @@ async fn h_50_clusters_are_listed_over_all_pages() {
         ),
     ])
     .await;
-    let clusters = sdk(&endpoint.url).await.clusters();
+    let clusters = sdk(settings(&endpoint.url)).await.clusters();
     let scope = Scope::own(Region::new("eu-west-1"));
     assert_eq!(clusters.list(&scope).await.unwrap(), ["api-1", "web-1", "web-2"]);
     let cluster = clusters.describe(&scope, "web-1").await.unwrap();
@@ -342,7 +344,7 @@ async fn metrics_speak_the_protocol_of_the_pinned_client() {
         "\u{1}".to_owned(),
     )])
     .await;
-    let metrics = sdk(&endpoint.url).await.metrics();
+    let metrics = sdk(settings(&endpoint.url)).await.metrics();
     let window = MetricWindow {
         start: "2026-11-21T10:00:00Z".parse().unwrap(),
         end: "2026-11-21T10:05:00Z".parse().unwrap(),
@@ -369,12 +371,7 @@ async fn metrics_speak_the_protocol_of_the_pinned_client() {
 
 #[tokio::test]
 async fn static_keys_are_refused_where_an_endpoint_is_not_loopback() {
-    let mut settings = support::settings("https://aws.example.com");
-    settings.endpoint_url = Some("https://aws.invalid".to_owned());
-    let entropy = std::sync::Arc::new(okra_clock::SystemEntropy::default());
-    let clock = okra_clock::SystemClock::shared();
-    let observer = std::sync::Arc::new(okra_aws::sdk::Unobserved);
-    let sdk = okra_aws::sdk::Sdk::load(settings, clock, entropy, observer).await;
+    let sdk = sdk(settings("https://aws.invalid")).await;
     let error = sdk.load_balancers().rules(&listener()).await.unwrap_err();
     assert_eq!((error.meaning, error.code.as_str()), (Meaning::Denied, "StaticKeysRefused"));
 }

@@ -18,8 +18,8 @@ pub(crate) fn settings(url: &str) -> SdkSettings {
     }
 }
 
-/// The adapters against such an endpoint.
-pub(crate) async fn sdk(url: &str) -> Sdk {
+/// The adapters with these settings.
+pub(crate) async fn sdk(settings: SdkSettings) -> Sdk {
     let entropy = Arc::new(SystemEntropy::default());
-    Sdk::load(settings(url), SystemClock::shared(), entropy, Arc::new(Unobserved)).await
+    Sdk::load(settings, SystemClock::shared(), entropy, Arc::new(Unobserved)).await
 }

@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn weights_are_compared_as_shares_of_their_sum() {
-        let cases: [(&[(&str, u32)], &[(&str, u32)], bool); 8] = [
+        type Entries = &'static [(&'static str, u32)];
+        let cases: [(Entries, Entries, bool); 8] = [
             (&[("a", 90), ("b", 10)], &[("b", 10), ("a", 90)], true),
             (&[("a", 90), ("b", 10)], &[("a", 900), ("b", 100)], true),
             (&[("a", 999), ("b", 0)], &[("a", 100), ("b", 0)], true),
@@ -204,8 +205,9 @@ mod tests {
     fn a_rule_with_more_than_okra_can_say_is_not_adopted_without_a_word() {
         let host = Condition::HostHeader(vec!["a.com".to_owned()]);
         let kept = Condition::Kept(KeptCondition::host_regex(["^a$".to_owned()]));
-        assert!(exactly_conditions(&[host.clone()], &[host.clone()]));
-        assert!(!exactly_conditions(&[host.clone(), kept], &[host]));
+        let desired = [host.clone()];
+        assert!(exactly_conditions(&desired, &desired));
+        assert!(!exactly_conditions(&[host, kept], &desired));
     }
 
     #[test]
