@@ -298,7 +298,8 @@ impl<'v, 'a> Draft<'v, 'a> {
         if let Some(id) = &self.overwrite {
             return Some(Overwrite::Drift(id.clone()));
         }
-        if moves && (self.safety || self.orphan_leaves()) {
+        let in_the_way = moves || super::drift::pending(self.view).is_some();
+        if in_the_way && (self.safety || self.orphan_leaves()) {
             return Some(Overwrite::Always);
         }
         let confirmed = super::confirm::confirmation(config).is_confirmed();

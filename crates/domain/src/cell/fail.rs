@@ -13,6 +13,7 @@ use super::status::Outcome;
 use super::weights::{Off, Split, Weights, divide};
 use crate::phase::Phase;
 use crate::reason::Reason;
+use crate::version::Version;
 
 /// What `Abort` means.
 pub(super) fn aborted(command: &Command) -> Failure {
@@ -44,28 +45,13 @@ pub(super) fn fail<'a>(
     match divide(&members, view.total, split, &room) {
         Some(mut weights) => {
             if stable_manned && view.sticky_seconds().is_some() {
-                leave_at_once(&members, &mut weights);
+                leave_at_once(&members, &mut weights, running.version());
             }
             draft.set_weights(members, weights);
         }
         None => draft.keep_weights(members),
     }
-    draft.block.push(Block {
-        version: running.version().clone(),
-        cause: failure.reason,
-        component: failure.component.clone(),
-        message: failure.message.clone(),
-    });
-    let ending = Ending {
-        outcome: failure.outcome,
-        by: failure.by.clone(),
-        reason: Some(failure.reason),
-        message: failure.message.clone(),
-    };
-    history::close(view, &mut draft.status, running, ending);
-    draft.status.desired_version.clone_from(&view.status.stable_version);
-    draft.findings.version_blocked =
-        Some(format!("version {} is blocked: {}", running.version(), failure.message));
+    record(draft, running, failure);
     let next = if stable_manned {
         format!("version {} is blocked and gets no weight", running.version())
     } else {
@@ -84,11 +70,32 @@ pub(super) fn fail<'a>(
     }
 }
 
+/// Blocklist and history.
+fn record(draft: &mut Draft<'_, '_>, running: &Running, failure: &Failure) {
+    let view = draft.view;
+    draft.block.push(Block {
+        version: running.version().clone(),
+        cause: failure.reason,
+        component: failure.component.clone(),
+        message: failure.message.clone(),
+    });
+    let ending = Ending {
+        outcome: failure.outcome,
+        by: failure.by.clone(),
+        reason: Some(failure.reason),
+        message: failure.message.clone(),
+    };
+    history::close(view, &mut draft.status, running, ending);
+    draft.status.desired_version.clone_from(&view.status.stable_version);
+    draft.findings.version_blocked =
+        Some(format!("version {} is blocked: {}", running.version(), failure.message));
+}
+
 /// With stickiness, cookies would keep clients on a failed version: its
 /// entries leave the action at once (3.4.2-9).
-fn leave_at_once(members: &Members<'_>, weights: &mut Weights) {
+pub(super) fn leave_at_once(members: &Members<'_>, weights: &mut Weights, failed: &Version) {
     for (member, weight) in members.list.iter().zip(weights.iter_mut()) {
-        if member.side == Side::Canary {
+        if member.version.is(failed) && *weight == Some(0) {
             *weight = None;
         }
     }

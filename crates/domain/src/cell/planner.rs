@@ -264,11 +264,18 @@ fn follow(draft: &mut Draft<'_, '_>, running: Option<&Running>, desired: Desired
         return hold_for_pin(draft, running, &version, &desired.passed_over);
     }
     let newer = stable.is_none_or(|stable| *stable < ServedVersion::Known(version.clone()));
-    let manned = newer && Members::new(view, stable, Some(&version)).is_manned(Side::Stable);
-    if newer && manned {
-        roll::roll(draft, &Roll { version: &version, running, order });
-    } else {
-        serve::serve(draft, &version, running, order);
+    let members = Members::new(view, stable, Some(&version));
+    if !newer || !members.is_manned(Side::Stable) {
+        return serve::serve(draft, &version, running, order);
+    }
+    // A rollout takes from stable. Where a third version serves, a takeover was
+    // interrupted: stable takes back first. (A superseded canary is no third.)
+    let superseded = running.is_some_and(Running::is_rollout);
+    match stable.and_then(ServedVersion::known) {
+        Some(stable) if members.weight(Side::Off) > 0 && !superseded => {
+            serve::serve(draft, stable, running, order)
+        }
+        _ => roll::roll(draft, &Roll { version: &version, running, order }),
     }
 }
 
@@ -313,12 +320,24 @@ fn hold_for_pin(
     let reason = passed_over.first().map_or(Reason::WaitingForReplicas, |passed_over| passed_over.reason);
     let message = passed_over.first().map(|passed_over| passed_over.message.clone()).unwrap_or_default();
     draft.status.desired_version = Some(ServedVersion::Known(present.clone()));
-    care(draft, Members::new(view, stable, rolling.map(Running::version)), Urgency::Patient);
+    care(draft, present_sides(view, rolling.map(Running::version)), Urgency::Patient);
     rest::find_degradation(draft, stable);
     if reason == Reason::VersionBlocked && rolling.is_none() {
         return rest::settle(draft);
     }
     draft.stop(&Stop::waiting(reason, message, "weights stay until the pin can be followed or is removed"));
+}
+
+/// The sides as they serve now. While a takeover is under way that may be a
+/// version that is not stable yet: its members care for each other too.
+pub(super) fn present_sides<'a>(view: &View<'a>, canary: Option<&Version>) -> Members<'a> {
+    let members = Members::new(view, view.status.stable_version.as_ref(), canary);
+    let serving = members.on(Side::Off).filter(|member| member.weight > 0);
+    let heaviest = serving.max_by_key(|member| member.weight).map(|member| member.version.clone());
+    match heaviest.filter(|_| members.weight(Side::Stable) == 0) {
+        Some(version) => Members::new(view, Some(&version), canary),
+        None => members,
+    }
 }
 
 /// Rules 7 and 8 within the present sides, and nothing else.

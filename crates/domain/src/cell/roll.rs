@@ -131,7 +131,7 @@ fn care_only(draft: &mut Draft<'_, '_>, roll: &Roll<'_>, urgency: Urgency) {
     let view = draft.view;
     let stable = view.status.stable_version.clone();
     let canary = roll.running.filter(|running| running.is_rollout()).map(Running::version);
-    planner::care(draft, Members::new(view, stable.as_ref(), canary), urgency);
+    planner::care(draft, planner::present_sides(view, canary), urgency);
     rest::find_degradation(draft, stable.as_ref());
 }
 
@@ -282,8 +282,9 @@ fn promote_fully(draft: &mut Draft<'_, '_>, roll: &Roll<'_>, position: &mut Posi
 /// Slots for the attaching write. `Promote` ends the wait for a drain.
 fn room_for(draft: &mut Draft<'_, '_>, roll: &Roll<'_>, members: &Members<'_>, index: usize) -> Room {
     let view = draft.view;
-    let serving: &[Side] =
-        if members.weight(Side::Stable) == 0 { &[Side::Canary] } else { &[Side::Stable, Side::Canary] };
+    // A stable side that has given everything away needs no new members.
+    let given = members.weight(Side::Canary) == view.total;
+    let serving: &[Side] = if given { &[Side::Canary] } else { &[Side::Stable, Side::Canary] };
     if view.spec.paused || planner::drift_holds(draft) {
         return make_room(view, members, serving, Urgency::Still);
     }

@@ -5,6 +5,7 @@ use super::commands::Verb;
 use super::components;
 use super::draft::Draft;
 use super::drift;
+use super::fail;
 use super::history::{self, Ending};
 use super::planner::{self, Order, is_confirmed, outcome_of_interruption};
 use super::rest;
@@ -12,7 +13,7 @@ use super::running::Running;
 use super::sides::{Backing, Members, Side};
 use super::slots::{Room, Urgency, make_room};
 use super::status::{Outcome, RolloutKind, RunningRollout};
-use super::view::View;
+use super::view::{View, seconds_between};
 use super::walk::Stop;
 use super::weights::{Off, Split, divide};
 use crate::phase::Phase;
@@ -125,7 +126,13 @@ fn take_over<'a>(
     }
     let force = forced.then_some(Side::Stable);
     match divide(&members, view.total, Split { canary: 0, off: Off::Zero, force }, &room) {
-        Some(weights) => draft.set_weights(members, weights),
+        Some(mut weights) => {
+            let failed = running.map(Running::version).filter(|version| view.blocked(version).is_some());
+            if let Some(failed) = failed.filter(|_| view.sticky_seconds().is_some()) {
+                fail::leave_at_once(&members, &mut weights, failed);
+            }
+            draft.set_weights(members, weights);
+        }
         None => draft.keep_weights(members),
     }
     let arrived = draft.members.weight(Side::Off) == 0 && draft.is_steady();
@@ -154,7 +161,7 @@ fn wait_for_health(
 ) {
     let view = draft.view;
     let rolling = running.filter(|running| running.version() != version).map(Running::version);
-    planner::care(draft, Members::new(view, view.status.stable_version.as_ref(), rolling), Urgency::Urgent);
+    planner::care(draft, planner::present_sides(view, rolling), Urgency::Urgent);
     for (index, member) in target.list.iter().enumerate() {
         let joins = member.side == Side::Stable && member.backing == Backing::Known && room.admits(member);
         if joins && draft.weights[index].is_none() {
@@ -191,6 +198,7 @@ fn announce(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Runni
         record(draft, version, running, kind);
     }
     draft.status.phase = Some(Phase::Progressing);
+    note_deadline(draft);
     let next = "done when AWS shows these weights";
     match (was_stable, running, kind) {
         (true, Some(running), _) => {
@@ -211,6 +219,22 @@ fn announce(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Runni
             draft.explain(Reason::WaitingForLoadBalancer, message, next);
         }
     }
+}
+
+/// A takeover that takes longer than `progressDeadlineSeconds` is reported;
+/// there is nothing to abort.
+fn note_deadline(draft: &mut Draft<'_, '_>) {
+    let view = draft.view;
+    let takeover = draft.status.rollout.as_ref().filter(|rollout| rollout.kind != RolloutKind::Rollout);
+    let Some(started_at) = takeover.and_then(|rollout| rollout.started_at) else { return };
+    let limit = view.spec.progress_deadline_seconds;
+    let due = View::after(started_at, limit);
+    if due > view.now {
+        return draft.wake(due);
+    }
+    let waited = seconds_between(started_at, view.now);
+    draft.findings.deadline_exceeded =
+        Some(format!("the takeover has lasted {waited} s; progressDeadlineSeconds is {limit}"));
 }
 
 /// Remembers the takeover, once.

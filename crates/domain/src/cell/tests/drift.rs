@@ -105,3 +105,16 @@ fn at_rest_no_rollout_begins_before_continue() {
     assert_eq!(plan.config.and_then(|write| write.overwrite), Some(Overwrite::Drift("d1".into())));
     assert!(plan.status.last_command.expect("an answer").done);
 }
+
+#[test]
+fn a_rollback_overwrites_a_drift_although_its_weights_were_written() {
+    let mut world = World::serving(1, table_steps(), 2, &[("a1", 0), ("b1", 100)], &["a1", "b1"])
+        .spec(|spec| spec.pin = Some(v(1)));
+    world.pass();
+    world.confirm();
+    world.config().overwrite = None;
+    world.drift("d1", &[("a1", 50), ("b1", 50)]);
+    assert_eq!(world.pass().config.and_then(|write| write.overwrite), Some(Overwrite::Always));
+    world.confirm();
+    assert_eq!(world.run().status.stable_version, served(1));
+}

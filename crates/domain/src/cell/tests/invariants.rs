@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::world::*;
 use crate::cell::*;
-use crate::{Phase, RolloutId, ServedVersion, Weight};
+use crate::{Phase, Reason, RolloutId, ServedVersion, Weight};
 
 /// Names of target groups that come and go: up to three of three versions.
 const NAMES: [&str; 7] = ["a1", "a2", "a3", "b1", "b2", "c1", "c2"];
@@ -397,10 +397,10 @@ fn comes_to_rest(mut world: World) {
             }
         }
         let done = world.plan();
-        if done.is_idle(&world.observed.status)
-            && done.wake_at.is_none()
-            && done.phase() != Phase::Progressing
-        {
+        // A rollout that lost a cluster waits for another one.
+        let waits = done.reasons.first().is_some_and(|reason| reason.reason == Reason::WaitingForReplicas);
+        let over = waits || done.phase() != Phase::Progressing;
+        if done.is_idle(&world.observed.status) && done.wake_at.is_none() && over {
             assert_ne!(done.phase(), Phase::Paused, "{}", brief(&world, &done));
             return;
         }

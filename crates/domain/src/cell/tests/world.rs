@@ -22,7 +22,6 @@ pub(crate) struct World {
     pub health: BTreeMap<String, u32>,
     /// Set: the load balancer reports health, and 0 for what is not attached.
     pub reports_health: bool,
-    writes: u64,
 }
 
 /// `a1` is of 1.0.0, `b1` of 2.0.0, and so on.
@@ -104,7 +103,7 @@ impl World {
             command: None,
             incomplete: Vec::new(),
         };
-        Self { observed, now: start(), health: BTreeMap::new(), reports_health: false, writes: 0 }
+        Self { observed, now: start(), health: BTreeMap::new(), reports_health: false }
     }
 
     /// The situation of a table row: stable recorded, config confirmed.
@@ -279,7 +278,6 @@ impl World {
     }
 
     fn write_config(&mut self, write: &ConfigWrite) {
-        self.writes += 1;
         let entries = write
             .entries
             .iter()
@@ -317,11 +315,6 @@ impl World {
             created_at: Some(self.now),
             ..component(new.kind(), &new.name, new.step)
         });
-    }
-
-    /// How often the config was written.
-    pub(crate) fn config_writes(&self) -> u64 {
-        self.writes
     }
 
     /// The load balancer controller: AWS takes the config over and shows it.
