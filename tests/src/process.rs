@@ -187,9 +187,9 @@ impl LocalMode {
     /// When kubectl refuses them.
     pub fn apply(&self, manifests: &[Value]) {
         let folder = tempfile::tempdir().expect("a folder for manifests");
-        let file = folder.path().join("manifests.json");
-        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": manifests});
-        fs::write(&file, list.to_string()).expect("manifests can be written");
+        let file = folder.path().join("manifests.yaml");
+        let documents: Vec<String> = manifests.iter().map(Value::to_string).collect();
+        fs::write(&file, documents.join("\n---\n")).expect("manifests can be written");
         let output = self.kubectl(&["apply", "-f", &file.to_string_lossy()]);
         assert!(output.status.success(), "kubectl apply: {}", String::from_utf8_lossy(&output.stderr));
     }

@@ -91,12 +91,21 @@ pub fn failure(error: &anyhow::Error) -> ExitCode {
 pub fn chain(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
-        let cause = cause.to_string();
+        let cause = told(cause);
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
     }
     text
+}
+
+/// What an error says. kube puts the whole answer of the API into its text; the
+/// message in it is what people can use.
+fn told(error: &(dyn std::error::Error + 'static)) -> String {
+    match error.downcast_ref::<kube::Error>() {
+        Some(kube::Error::Api(status)) if !status.message.is_empty() => status.message.clone(),
+        _ => error.to_string(),
+    }
 }
 
 /// Logs go to stderr; `RUST_LOG` wins over the flag.
