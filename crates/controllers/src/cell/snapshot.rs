@@ -212,7 +212,7 @@ fn entries(rule: &Rule) -> Vec<ConfigEntry> {
         .map(|group| ConfigEntry {
             name: group.arn.name().to_owned(),
             arn: group.arn.as_str().to_owned(),
-            weight: group.weight.unwrap_or(WEIGHT_OF_SINGLE).into(),
+            weight: group.weight.unwrap_or(WEIGHT_OF_SINGLE),
         })
         .collect()
 }

@@ -208,9 +208,12 @@ impl Watch {
     }
 }
 
+/// What a watch tells, with the place of its group.
+type WatchResult = Result<(usize, Event<DynamicObject>), watcher::Error>;
+
 #[derive(Default)]
 struct Streams {
-    events: SelectAll<BoxStream<'static, Result<(usize, Event<DynamicObject>), watcher::Error>>>,
+    events: SelectAll<BoxStream<'static, WatchResult>>,
     groups: usize,
 }
 

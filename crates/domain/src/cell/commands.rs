@@ -31,6 +31,7 @@ words! {
 }
 
 /// What the annotation holds.
+#[expect(clippy::large_enum_variant, reason = "there is one a Cell, never a list of them")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandObservation {
     /// A command.

@@ -57,12 +57,12 @@ impl Choice<'_, '_> {
         }
     }
 
-    /// What goes on while the pin cannot be followed. A canary of which nothing
-    /// is left goes on no more.
+    /// What goes on while the pin cannot be followed. A canary that is blocked,
+    /// or of which nothing is left, goes on no more.
     fn present(&self) -> Desired {
         let stable = self.stable.and_then(|stable| stable.known().cloned());
         match self.running.filter(|running| running.is_rollout()) {
-            Some(running) if self.is_present(running.version()) => {
+            Some(running) if self.may_run_on(running) => {
                 Desired { version: Some(running.version().clone()), held_by_pin: true, ..Desired::default() }
             }
             Some(_) => Desired { version: stable, ..Desired::default() },
@@ -93,10 +93,10 @@ impl Choice<'_, '_> {
     /// Rule 3 (b) to (d).
     fn unpinned(&self) -> Desired {
         let mut passed_over = Vec::new();
-        if let Some(running) = self.running.filter(|_| self.view.spec.supersede == Supersede::Finish) {
-            if self.may_run_on(running) {
-                return Desired { version: Some(running.version().clone()), ..Desired::default() };
-            }
+        if let Some(running) = self.running.filter(|_| self.view.spec.supersede == Supersede::Finish)
+            && self.may_run_on(running)
+        {
+            return Desired { version: Some(running.version().clone()), ..Desired::default() };
         }
         let above = |version: &Version| {
             self.stable.is_none_or(|stable| *stable < ServedVersion::Known(version.clone()))

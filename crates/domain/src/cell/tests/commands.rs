@@ -57,7 +57,8 @@ fn what_was_not_meant_is_refused() {
     let mut world = rolling(vec![Step::SetWeight(20), Step::Pause(None)]);
     world.run();
     let before = served_by(&world);
-    let cases: [(&str, fn(&mut Command)); 6] = [
+    type Change = fn(&mut Command);
+    let cases: [(&str, Change); 6] = [
         ("names rollout", |command| command.rollout_id = Some(RolloutId::recorded("other"))),
         ("names step", |command| command.step = Some(0)),
         ("does not say when", |command| command.at = None),
