@@ -11,7 +11,7 @@ use super::plan::{Block, ConfigWrite, Explanation, NewComponent, Plan, PlannedEn
 use super::sides::{Backing, Member, Members, Side};
 use super::slots::SLOTS;
 use super::spec::ListenerPart;
-use super::status::{Role, Status, StatusWeight};
+use super::status::{Role, RolloutKind, Status, StatusWeight};
 use super::view::View;
 use super::walk::Stop;
 use super::weights::{self, Weights};
@@ -142,6 +142,7 @@ impl<'v, 'a> Draft<'v, 'a> {
     pub(super) fn finish(mut self) -> Plan {
         self.check();
         self.explain_findings();
+        self.mark_fallen();
         let entries = self.entries();
         let config = self.config_write(&entries);
         self.status.observed_generation = Some(self.view.observed.cell.generation);
@@ -182,6 +183,26 @@ impl<'v, 'a> Draft<'v, 'a> {
             warnings: self.warnings,
             wake_at: self.wake_at.filter(|at| *at > self.view.now),
             needs_fresh_view: self.needs_fresh_view,
+        }
+    }
+
+    /// A canary that loses weight does not get it back under the same id,
+    /// whatever rule took it.
+    fn mark_fallen(&mut self) {
+        let Some(rollout) =
+            self.status.rollout.as_ref().filter(|rollout| rollout.kind == RolloutKind::Rollout)
+        else {
+            return;
+        };
+        let of_canary = |member: &Member<'_>| member.version.is(&rollout.version);
+        let before: Weight =
+            self.members.list.iter().filter(|member| of_canary(member)).map(|member| member.weight).sum();
+        let after: Weight =
+            self.planned().filter(|(member, _)| of_canary(member)).map(|(_, weight)| weight).sum();
+        if after < before
+            && let Some(rollout) = &mut self.status.rollout
+        {
+            rollout.undoing = true;
         }
     }
 

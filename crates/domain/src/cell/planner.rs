@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use super::commands::{self, Command, CommandObservation, Received, Verb};
 use super::components;
 use super::confirm::confirmation;
-use super::desired::{Choice, Desired};
+use super::desired::{Choice, Desired, PassedOver};
 use super::draft::Draft;
+use super::drift;
 use super::fail;
 use super::failure;
 use super::observed::{Observed, Ownership};
@@ -150,7 +151,7 @@ fn import(draft: &mut Draft<'_, '_>) {
 fn decide_course(draft: &mut Draft<'_, '_>, order: Order<'_>) {
     let view = draft.view;
     let running = running::running(view);
-    if let Some(running) = running.as_ref().filter(|running| running.is_rollout())
+    if let Some(running) = running.as_ref().filter(|running| running.moves_by_steps())
         && judge(draft, running, order)
     {
         return;
@@ -202,6 +203,9 @@ fn invalid_spec(draft: &mut Draft<'_, '_>, running: Option<&Running>) {
     let view = draft.view;
     let canary = running.map(Running::version);
     draft.keep_weights(Members::new(view, view.status.stable_version.as_ref(), canary));
+    if let Some(found) = drift::pending(view) {
+        draft.findings.drift = Some(drift::describe(view, found));
+    }
     draft.status.phase = Some(Phase::Error);
     let errors: Vec<String> = view.spec.errors.iter().map(ToString::to_string).collect();
     draft.explain(
@@ -252,7 +256,7 @@ fn report_choice(draft: &mut Draft<'_, '_>, desired: &Desired) {
 fn follow(draft: &mut Draft<'_, '_>, running: Option<&Running>, desired: Desired, order: Order<'_>) {
     let view = draft.view;
     let stable = view.status.stable_version.as_ref();
-    let Some(version) = desired.version else { return idle(draft, running) };
+    let Some(version) = desired.version else { return idle(draft, running, order) };
     if !view.serves() {
         // What served last comes first, so that nothing jumps to a new version
         // because a config was lost.
@@ -261,7 +265,7 @@ fn follow(draft: &mut Draft<'_, '_>, running: Option<&Running>, desired: Desired
         return serve::create(draft, &version);
     }
     if desired.held_by_pin {
-        return hold_for_pin(draft, running, &version, &desired.passed_over);
+        return hold_for_pin(draft, running, &version, &desired.passed_over, order);
     }
     let newer = stable.is_none_or(|stable| *stable < ServedVersion::Known(version.clone()));
     let members = Members::new(view, stable, Some(&version));
@@ -280,8 +284,9 @@ fn follow(draft: &mut Draft<'_, '_>, running: Option<&Running>, desired: Desired
 }
 
 /// Rule 3, nothing matches: the load balancer stays as it is.
-fn idle(draft: &mut Draft<'_, '_>, running: Option<&Running>) {
+fn idle(draft: &mut Draft<'_, '_>, running: Option<&Running>, order: Order<'_>) {
     let view = draft.view;
+    drift::at_rest(draft, order, false);
     let canary = running.map(Running::version);
     draft.keep_weights(Members::new(view, view.status.stable_version.as_ref(), canary));
     let missing =
@@ -312,11 +317,13 @@ fn hold_for_pin(
     draft: &mut Draft<'_, '_>,
     running: Option<&Running>,
     present: &Version,
-    passed_over: &[super::desired::PassedOver],
+    passed_over: &[PassedOver],
+    order: Order<'_>,
 ) {
     let view = draft.view;
     let stable = view.status.stable_version.as_ref();
     let rolling = running.filter(|running| running.is_rollout());
+    drift::at_rest(draft, order, false);
     let reason = passed_over.first().map_or(Reason::WaitingForReplicas, |passed_over| passed_over.reason);
     let message = passed_over.first().map(|passed_over| passed_over.message.clone()).unwrap_or_default();
     draft.status.desired_version = Some(ServedVersion::Known(present.clone()));
@@ -356,7 +363,7 @@ pub(super) fn care<'a>(draft: &mut Draft<'_, 'a>, members: Members<'a>, urgency:
 
 /// Whether a drift that nobody let go is in the way of ordinary writes.
 pub(super) fn drift_holds(draft: &Draft<'_, '_>) -> bool {
-    draft.overwrite.is_none() && super::drift::pending(draft.view).is_some()
+    draft.overwrite.is_none() && drift::pending(draft.view).is_some()
 }
 
 /// Whether the config is confirmed as it stands.

@@ -19,7 +19,7 @@ use super::serve;
 use super::sides::{Drain, Members, Side};
 use super::slots::{Room, Urgency, make_room};
 use super::spec::DeadlineAction;
-use super::status::{Outcome, Role, RolloutKind, RunningRollout, StatusWeight};
+use super::status::{Outcome, RolloutKind, RunningRollout};
 use super::view::{View, seconds_between};
 use super::walk::{Stop, Walk, Walked};
 use super::weights::{Off, Split, divide};
@@ -27,7 +27,6 @@ use crate::phase::Phase;
 use crate::reason::Reason;
 use crate::rollout_id::RolloutId;
 use crate::version::{ServedVersion, Version};
-use crate::weight::Weight;
 
 /// A rollout to carry on, or to begin.
 pub(super) struct Roll<'r> {
@@ -60,10 +59,9 @@ pub(super) fn roll(draft: &mut Draft<'_, '_>, roll: &Roll<'_>) {
             return;
         }
     }
-    let undone = present.is_some() && is_undone(view, roll.version, &members);
-    let position = position(view, roll, &members, present.filter(|_| !undone));
+    let position = position(view, roll, &members, present);
     if position.begins {
-        begin(draft, roll, &position, undone);
+        begin(draft, roll, &position);
     }
     advance(draft, roll, members, position, hold);
 }
@@ -154,20 +152,6 @@ fn supersedes_too_early(draft: &mut Draft<'_, '_>, roll: &Roll<'_>) -> bool {
     true
 }
 
-/// Whether the canary holds less than this rollout has reached: a plan before
-/// this one took it back and was interrupted, or the version was gone for a
-/// while. A canary that fell is never raised again under the same id.
-fn is_undone(view: &View<'_>, version: &Version, members: &Members<'_>) -> bool {
-    let recorded = &view.status.weights;
-    let is_canary = |entry: &&StatusWeight| {
-        entry.role == Some(Role::Canary) && entry.version.as_ref().is_some_and(|served| served.is(version))
-    };
-    let held: Weight = recorded.iter().filter(is_canary).map(|entry| entry.weight).sum();
-    let of: Weight = recorded.iter().map(|entry| entry.weight).sum();
-    // Shares, since `weightTotal` may have changed in between.
-    u64::from(held) * u64::from(view.total) > u64::from(members.weight(Side::Canary)) * u64::from(of)
-}
-
 /// Carries the recorded position on, or makes a new attempt (rules 10, 11,
 /// 15, and 5.7-4).
 fn position(view: &View<'_>, roll: &Roll<'_>, members: &Members<'_>, present: Option<&Running>) -> Position {
@@ -202,10 +186,11 @@ fn position(view: &View<'_>, roll: &Roll<'_>, members: &Members<'_>, present: Op
 }
 
 /// The status of a new attempt is written before anything bears its id.
-fn begin(draft: &mut Draft<'_, '_>, roll: &Roll<'_>, position: &Position, undone: bool) {
+fn begin(draft: &mut Draft<'_, '_>, roll: &Roll<'_>, position: &Position) {
     let view = draft.view;
-    if let Some(old) = roll.running.filter(|running| running.is_rollout()) {
-        if old.version() != roll.version {
+    match roll.running {
+        Some(old) if !old.is_rollout() => serve::interrupt(draft, old),
+        Some(old) if old.version() != roll.version => {
             let message = format!("version {} took its place", roll.version);
             history::close(
                 view,
@@ -213,15 +198,8 @@ fn begin(draft: &mut Draft<'_, '_>, roll: &Roll<'_>, position: &Position, undone
                 old,
                 Ending { message, ..Ending::of(Outcome::Superseded) },
             );
-        } else if undone {
-            let message = format!("version {} had lost its weight, and begins anew", roll.version);
-            history::close(
-                view,
-                &mut draft.status,
-                old,
-                Ending { message, ..Ending::of(Outcome::RolledBack) },
-            );
         }
+        _ => {}
     }
     draft.status.rollout_id = Some(position.id.clone());
     draft.status.steps_hash = Some(view.spec.steps.hash());

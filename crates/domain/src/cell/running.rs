@@ -1,11 +1,13 @@
 //! Which rollout is under way, as far as it was recorded
 //! (`spec/okra.md` 2.6.2: the absence of a field never restarts one).
 
-use super::status::{RolloutKind, RunningRollout, Status};
+use super::sides::{Members, Side};
+use super::status::{Role, RolloutKind, RunningRollout, Status, StatusWeight};
 use super::view::View;
 use crate::phase::Phase;
 use crate::rollout_id::RolloutId;
 use crate::version::{ServedVersion, Version};
+use crate::weight::Weight;
 
 /// The rollout that was under way when the status was written.
 #[derive(Clone, Debug)]
@@ -20,8 +22,13 @@ impl Running {
         &self.record.version
     }
 
-    /// Whether it moves by steps, to a newer version.
+    /// Whether it moves by steps, to a newer version, and is not being undone.
     pub(super) fn is_rollout(&self) -> bool {
+        self.moves_by_steps() && !self.record.undoing
+    }
+
+    /// Whether it moves by steps, undone or not.
+    pub(super) fn moves_by_steps(&self) -> bool {
         self.record.kind == RolloutKind::Rollout
     }
 }
@@ -30,7 +37,11 @@ impl Running {
 pub(super) fn running(view: &View<'_>) -> Option<Running> {
     let status = view.status;
     if let Some(record) = &status.rollout {
-        return Some(Running { id: status.rollout_id.clone(), record: record.clone() });
+        let undoing = record.undoing || has_fallen(view, &record.version);
+        return Some(Running {
+            id: status.rollout_id.clone(),
+            record: RunningRollout { undoing, ..record.clone() },
+        });
     }
     if matches!(status.phase, Some(Phase::Completed | Phase::Failed)) {
         return None;
@@ -39,6 +50,21 @@ pub(super) fn running(view: &View<'_>) -> Option<Running> {
     let version = recorded_target(status, &stable).or_else(|| serving_above(view, &stable))?;
     let record = RunningRollout::new(RolloutKind::Rollout, version, Some(stable));
     Some(Running { id: status.rollout_id.clone(), record })
+}
+
+/// Whether the canary holds less than was recorded: a plan before this one
+/// took it back and was interrupted, or the version was gone for a while. A
+/// canary that fell is never raised again under the same id.
+fn has_fallen(view: &View<'_>, version: &Version) -> bool {
+    let recorded = &view.status.weights;
+    let is_canary = |entry: &&StatusWeight| {
+        entry.role == Some(Role::Canary) && entry.version.as_ref().is_some_and(|served| served.is(version))
+    };
+    let held: Weight = recorded.iter().filter(is_canary).map(|entry| entry.weight).sum();
+    let of: Weight = recorded.iter().map(|entry| entry.weight).sum();
+    let members = Members::new(view, view.status.stable_version.as_ref(), Some(version));
+    // Shares, since `weightTotal` may have changed in between.
+    u64::from(held) * u64::from(view.total) > u64::from(members.weight(Side::Canary)) * u64::from(of)
 }
 
 /// A desired version above stable, while a rollout id is recorded.

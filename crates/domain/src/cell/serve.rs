@@ -160,12 +160,17 @@ fn wait_for_health(
     target: &Members<'_>,
 ) {
     let view = draft.view;
-    let rolling = running.filter(|running| running.version() != version).map(Running::version);
-    planner::care(draft, planner::present_sides(view, rolling), Urgency::Urgent);
+    let rolling = running
+        .filter(|running| running.is_rollout() && running.version() != version)
+        .map(Running::version)
+        .filter(|canary| view.blocked(canary).is_none());
+    planner::care(draft, planner::present_sides(view, rolling), Urgency::Still);
     for (index, member) in target.list.iter().enumerate() {
         let joins = member.side == Side::Stable && member.backing == Backing::Known && room.admits(member);
-        if joins && draft.weights[index].is_none() {
-            draft.weights[index] = Some(0);
+        match draft.weights[index] {
+            None if joins => draft.weights[index] = Some(0),
+            Some(0) if room.drops(member) => draft.weights[index] = None,
+            _ => {}
         }
     }
     announce(draft, version, running);
@@ -181,7 +186,9 @@ fn wait_for_health(
 fn kind(view: &View<'_>, version: &Version, running: Option<&Running>) -> RolloutKind {
     let target = ServedVersion::Known(version.clone());
     match running {
-        Some(running) if running.version() == version && !running.is_rollout() => return running.record.kind,
+        Some(running) if running.version() == version && !running.moves_by_steps() => {
+            return running.record.kind;
+        }
         _ => {}
     }
     let older = view.status.stable_version.as_ref().is_some_and(|stable| target < *stable);
@@ -196,6 +203,8 @@ fn announce(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Runni
     let was_stable = view.status.stable_version.as_ref().is_some_and(|stable| stable.is(version));
     if !was_stable {
         record(draft, version, running, kind);
+    } else if let Some(running) = running {
+        draft.status.rollout = Some(RunningRollout { undoing: true, ..running.record.clone() });
     }
     draft.status.phase = Some(Phase::Progressing);
     note_deadline(draft);
@@ -242,7 +251,7 @@ fn record(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Running
     let view = draft.view;
     match running {
         Some(running) if running.version() == version => {
-            draft.status.rollout = Some(RunningRollout { kind, ..running.record.clone() });
+            draft.status.rollout = Some(RunningRollout { kind, undoing: false, ..running.record.clone() });
             return;
         }
         Some(running) => interrupt(draft, running),
@@ -261,7 +270,7 @@ fn record(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Running
 }
 
 /// Ends a rollout that another version interrupts.
-fn interrupt(draft: &mut Draft<'_, '_>, running: &Running) {
+pub(super) fn interrupt(draft: &mut Draft<'_, '_>, running: &Running) {
     let (outcome, reason, message) = outcome_of_interruption(draft.view, running);
     let ending = Ending { outcome, by: None, reason, message };
     history::close(draft.view, &mut draft.status, running, ending);

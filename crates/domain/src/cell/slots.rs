@@ -82,13 +82,8 @@ pub(super) fn make_room(view: &View<'_>, members: &Members<'_>, joining: &[Side]
         .map(|member| (drain(view, member), member))
         .collect();
     let surplus = (needed + joiners + retired.len()).saturating_sub(SLOTS);
-    retired.sort_by(|(drain, member), (other_drain, other)| {
-        let draining = |drain: &Drain| *drain != Drain::Done;
-        (draining(drain), &member.version, member.name).cmp(&(
-            draining(other_drain),
-            &other.version,
-            other.name,
-        ))
+    retired.sort_by_key(|(drain, member)| {
+        (*drain != Drain::Done, member.weight > 0, &member.version, member.name)
     });
     let leave_at_0 = view.spec.sticky == StickyPolicy::Remove && view.sticky_seconds().is_some();
     let leaving = if leave_at_0 { retired.len() } else { surplus };

@@ -76,6 +76,9 @@ pub struct RunningRollout {
     pub started_at: Option<Timestamp>,
     /// Rollout, rollback or fail-over.
     pub kind: RolloutKind,
+    /// Its weight is being taken back: it ends here, and the version begins
+    /// anew if it is wanted again.
+    pub undoing: bool,
     /// Since when it waits for the load balancer, for health or for a slot.
     pub waiting_since: Option<Timestamp>,
     /// Since when all readiness gates hold.
@@ -113,6 +116,7 @@ impl RunningRollout {
             from,
             started_at: None,
             kind,
+            undoing: false,
             waiting_since: None,
             healthy_since: None,
             paused_since: None,

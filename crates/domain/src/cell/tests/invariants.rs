@@ -142,7 +142,7 @@ fn drive(numbers: impl Iterator<Item = u32>) {
             break;
         }
         for _ in 0..choices.below(4).unwrap_or(1) {
-            let plan = world.plan();
+            let plan = planned(&world);
             check(&world, &plan, &mut watch);
             // One pass in five dies after a few writes.
             let crashes = choices.below(5).unwrap_or(1) == 0;
@@ -195,6 +195,14 @@ fn brief(world: &World, plan: &Plan) -> String {
         plan.entries.iter().map(|entry| format!("{} {} {}", entry.name, entry.role, entry.weight)).collect();
     let _ = writeln!(text, "  plan writes {} {entries:?} wake {:?}", plan.config.is_some(), plan.wake_at);
     format!("\n{text}")
+}
+
+/// The plan; a panic inside the planner tells the world it met.
+fn planned(world: &World) -> Plan {
+    std::panic::catch_unwind(|| world.plan()).unwrap_or_else(|panic| {
+        println!("the planner panics at {world:#?}");
+        std::panic::resume_unwind(panic)
+    })
 }
 
 fn weights_of(world: &World) -> BTreeMap<String, Weight> {
@@ -321,7 +329,7 @@ fn stable_changes_only_at_an_end(world: &World, plan: &Plan) {
 fn canary_never_falls(world: &World, plan: &Plan, watch: &mut Watch) {
     let rollout = plan.status.rollout.as_ref().filter(|rollout| rollout.kind == RolloutKind::Rollout);
     let (Some(rollout), Some(id)) = (rollout, &plan.status.rollout_id) else { return };
-    if plan.status.desired_version != Some(ServedVersion::Known(rollout.version.clone())) {
+    if rollout.undoing || plan.status.desired_version != Some(ServedVersion::Known(rollout.version.clone())) {
         return;
     }
     let share = |weights: &[(&str, Weight)]| {
