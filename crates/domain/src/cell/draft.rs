@@ -209,7 +209,17 @@ impl<'v, 'a> Draft<'v, 'a> {
     /// Every finding is also a reason, after those that were given.
     fn explain_findings(&mut self) {
         let findings = self.findings.clone();
+        let serving_on: Vec<&str> = self
+            .planned()
+            .filter(|(member, weight)| member.backing == Backing::Gone && *weight > 0)
+            .map(|(member, _)| member.name)
+            .collect();
+        let serving_on = (!serving_on.is_empty() && !self.hands_off).then(|| {
+            let names = serving_on.join(", ");
+            (Reason::WaitingForHealth, format!("{names} are gone but serve on until their heirs are healthy"))
+        });
         let found = [
+            serving_on,
             findings.degraded,
             findings.paused,
             findings.drift.map(|message| (Reason::Drift, message)),

@@ -41,7 +41,7 @@ pub(super) fn fail<'a>(
     let stable_manned = members.is_manned(Side::Stable);
     let room = make_room(view, &members, &[Side::Stable], Urgency::Urgent);
     let canary = if stable_manned { 0 } else { view.total };
-    let split = Split { canary, off: Off::Zero, force: None };
+    let split = Split { canary, off: Off::Zero, force: None, yields: false };
     match divide(&members, view.total, split, &room) {
         Some(mut weights) => {
             if stable_manned && view.sticky_seconds().is_some() {

@@ -351,7 +351,7 @@ pub(super) fn present_sides<'a>(view: &View<'a>, canary: Option<&Version>) -> Me
 pub(super) fn care<'a>(draft: &mut Draft<'_, 'a>, members: Members<'a>, urgency: Urgency) {
     let view = draft.view;
     let room = make_room(view, &members, &[Side::Stable], urgency);
-    let split = Split { canary: members.weight(Side::Canary), off: Off::Keep, force: None };
+    let split = Split { canary: members.weight(Side::Canary), off: Off::Keep, force: None, yields: true };
     match divide(&members, view.total, split, &room) {
         Some(weights) => draft.set_weights(members, weights),
         None => draft.keep_weights(members),

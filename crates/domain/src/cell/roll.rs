@@ -59,6 +59,7 @@ pub(super) fn roll(draft: &mut Draft<'_, '_>, roll: &Roll<'_>) {
             return;
         }
     }
+    let hold = hold.or_else(|| third_version_serves(roll, &members));
     let position = position(view, roll, &members, present);
     if position.begins {
         begin(draft, roll, &position);
@@ -95,6 +96,22 @@ fn holds(draft: &mut Draft<'_, '_>, roll: &Roll<'_>, members: &Members<'_>, runn
                 view.illegal.join("; ")
             ),
             "the steps go on when their labels are legal again",
+        )
+    })
+}
+
+/// Whether a third version holds weight that stable cannot take back yet.
+fn is_stuck(members: &Members<'_>) -> bool {
+    members.weight(Side::Off) > 0 && !members.can_take_over(Side::Stable)
+}
+
+/// Then the steps hold.
+fn third_version_serves(roll: &Roll<'_>, members: &Members<'_>) -> Option<Stop> {
+    is_stuck(members).then(|| {
+        Stop::waiting(
+            Reason::WaitingForHealth,
+            "no stable target group is healthy to take back what another version holds",
+            format!("the rollout of {} goes on when one is", roll.version),
         )
     })
 }
@@ -355,7 +372,8 @@ fn apply<'a>(
 ) {
     let view = draft.view;
     let raises = walked.canary > members.weight(Side::Canary);
-    let split = Split { canary: walked.canary, off: Off::Zero, force: raises.then_some(Side::Canary) };
+    let off = if is_stuck(&members) { Off::Keep } else { Off::Zero };
+    let split = Split { canary: walked.canary, off, force: raises.then_some(Side::Canary), yields: true };
     match divide(&members, view.total, split, room) {
         Some(weights) => draft.set_weights(members.clone(), weights),
         None => draft.keep_weights(members.clone()),

@@ -32,7 +32,7 @@ pub(super) fn create(draft: &mut Draft<'_, '_>, version: &Version) {
     if say_too_many(draft, &room) {
         return;
     }
-    let split = Split { canary: 0, off: Off::Zero, force: None };
+    let split = Split { canary: 0, off: Off::Zero, force: None, yields: true };
     let Some(weights) = divide(&members, view.total, split, &room) else { return };
     draft.set_weights(members, weights);
     draft.status.stable_version = Some(stable.clone());
@@ -125,7 +125,7 @@ fn take_over<'a>(
         return wait_for_health(draft, version, running, &room, &members);
     }
     let force = forced.then_some(Side::Stable);
-    match divide(&members, view.total, Split { canary: 0, off: Off::Zero, force }, &room) {
+    match divide(&members, view.total, Split { canary: 0, off: Off::Zero, force, yields: true }, &room) {
         Some(mut weights) => {
             let failed = running.map(Running::version).filter(|version| view.blocked(version).is_some());
             if let Some(failed) = failed.filter(|_| view.sticky_seconds().is_some()) {

@@ -81,7 +81,7 @@ impl<'a> Members<'a> {
                 list.push(of_known(view, known, stable, canary));
             }
         }
-        assign_unrecorded(&mut list, view, canary.is_some());
+        assign_unrecorded(&mut list, view, stable, canary);
         list.sort_by_key(|member| (member.name, member.arn));
         Self { list }
     }
@@ -237,7 +237,12 @@ fn keeps_draining(view: &View<'_>, entry: &Entry<'_>) -> bool {
 /// Orphans and illegal objects with weight of which nothing is recorded: they
 /// belong to the side that misses its members, else to the one whose entries
 /// have about their weight.
-fn assign_unrecorded(list: &mut [Member<'_>], view: &View<'_>, rolling: bool) {
+fn assign_unrecorded(
+    list: &mut [Member<'_>],
+    view: &View<'_>,
+    stable: Option<&ServedVersion>,
+    canary: Option<&Version>,
+) {
     let manned = |list: &[Member<'_>], side: Side| {
         list.iter().any(|member| member.side == side && member.backing != Backing::Gone && member.weight > 0)
     };
@@ -254,13 +259,19 @@ fn assign_unrecorded(list: &mut [Member<'_>], view: &View<'_>, rolling: bool) {
         if recorded || !unplaced || matches!(member.backing, Backing::Known | Backing::Imported) {
             continue;
         }
-        let canary = rolling
-            && match (stable_manned, canary_manned) {
-                (true, false) => true,
-                (false, true) => false,
-                _ => nearest(list, member.weight, Side::Canary) < nearest(list, member.weight, Side::Stable),
-            };
-        list[index].side = if canary { Side::Canary } else { Side::Stable };
+        let of_canary = canary.filter(|_| match (stable_manned, canary_manned) {
+            (true, false) => true,
+            (false, true) => false,
+            _ => nearest(list, member.weight, Side::Canary) < nearest(list, member.weight, Side::Stable),
+        });
+        // It is recorded with the version of its side, so that the next plan
+        // does not have to guess.
+        list[index].side = if of_canary.is_some() { Side::Canary } else { Side::Stable };
+        list[index].version = match (of_canary, stable) {
+            (Some(version), _) => ServedVersion::Known(version.clone()),
+            (None, Some(stable)) => stable.clone(),
+            (None, None) => ServedVersion::Unknown,
+        };
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::sides::{Backing, Drain, Member, Members, Side, drain};
 use super::spec::StickyPolicy;
 use super::view::View;
+use super::weights::serves_on;
 
 /// Target groups of one forward action; a fixed quota of ELBv2.
 pub const SLOTS: usize = 5;
@@ -59,7 +60,9 @@ impl Room {
 /// entry of a sticky rule leaves when it has no weight.
 pub(super) fn make_room(view: &View<'_>, members: &Members<'_>, joining: &[Side], urgency: Urgency) -> Room {
     let mut room = Room { joining: joining.to_vec(), raises: urgency != Urgency::Still, ..Room::default() };
-    let staying = |member: &&Member<'_>| member.registered && member.backing != Backing::Gone;
+    let staying = |member: &&Member<'_>| {
+        member.registered && (member.backing != Backing::Gone || serves_on(members, member))
+    };
     let joiners = members
         .list
         .iter()

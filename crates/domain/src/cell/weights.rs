@@ -1,7 +1,7 @@
 //! Who gets how much: a plan's weights for every member
 //! (`spec/okra.md` 3.4.1 and 3.4.2, rules 7 to 9).
 
-use super::sides::{Backing, Member, Members, Side};
+use super::sides::{Backing, Health, Member, Members, Side};
 use super::slots::Room;
 use crate::weight::{self, Weight};
 
@@ -15,6 +15,9 @@ pub(super) struct Split {
     /// The side whose every member gets weight, seen healthy or not: its
     /// gates were judged already, or a human said so.
     pub force: Option<Side>,
+    /// Whether a side on which nothing can take its share gives it to the
+    /// other one. Not in a failure: the failed version never gains.
+    pub yields: bool,
 }
 
 /// What becomes of entries that are on no side.
@@ -43,7 +46,7 @@ pub(super) fn divide(members: &Members<'_>, total: Weight, split: Split, room: &
     let for_sides = total.checked_sub(kept)?;
     let (stable_manned, canary_manned) = (members.is_manned(Side::Stable), members.is_manned(Side::Canary));
     let canary = match (stable_manned, canary_manned) {
-        (true, true) => split.canary.min(for_sides),
+        (true, true) => yielded(members, for_sides, split),
         (true, false) => 0,
         (false, true) => for_sides,
         (false, false) => return None,
@@ -53,6 +56,43 @@ pub(super) fn divide(members: &Members<'_>, total: Weight, split: Split, room: &
     }
     let sum: Weight = weights.iter().flatten().sum();
     (sum == total).then_some(weights)
+}
+
+/// The canary's weight, if both sides can take their share; else all goes to
+/// the one that can. No weight goes to what is not seen healthy while
+/// something healthy serves.
+fn yielded(members: &Members<'_>, for_sides: Weight, split: Split) -> Weight {
+    let canary = split.canary.min(for_sides);
+    let stable = for_sides - canary;
+    let fails =
+        |side: Side, share: Weight| share > 0 && split.force != Some(side) && !can_take(members, side);
+    let (stable_fails, canary_fails) = (fails(Side::Stable, stable), fails(Side::Canary, canary));
+    match (stable_fails, canary_fails) {
+        (false, true) if split.yields && can_take(members, Side::Stable) => 0,
+        (true, false) if split.yields && canary > 0 && can_take(members, Side::Canary) => for_sides,
+        _ => canary,
+    }
+}
+
+/// Whether a side has someone who serves already or may begin to.
+fn can_take(members: &Members<'_>, side: Side) -> bool {
+    members.on(side).any(|member| match member.backing {
+        Backing::Known => member.ready || member.weight > 0,
+        Backing::Imported | Backing::Parked => member.weight > 0,
+        Backing::Gone => serves_on(members, member),
+    })
+}
+
+/// An orphan whose targets AWS still shows healthy serves on while those who
+/// are to take its share are not ready (3.4.2-7: "until then those that serve
+/// keep theirs"). With nobody there to wait for it leaves at once.
+pub(super) fn serves_on(members: &Members<'_>, orphan: &Member<'_>) -> bool {
+    let serves = orphan.backing == Backing::Gone && orphan.weight > 0 && orphan.health == Health::Healthy;
+    let mut heirs = members.known(orphan.side).peekable();
+    serves
+        && orphan.side != Side::Off
+        && heirs.peek().is_some()
+        && heirs.all(|heir| !heir.ready && heir.weight == 0)
 }
 
 /// Entries on no side; returns the weight they keep.
@@ -89,6 +129,8 @@ fn plan_side(
     };
     let knowns: Vec<(usize, &Member<'_>)> =
         on_side(Backing::Known).filter(|(_, member)| member.registered || room.admits(member)).collect();
+    let orphans = if force { 0 } else { keep_orphans(members, side, total, weights) };
+    let (total, side_now) = (total - orphans, members.weight(side) - orphans);
     let silent: Vec<(usize, &Member<'_>)> = on_side(Backing::Imported)
         .chain(on_side(Backing::Parked))
         .filter(|(_, member)| member.registered)
@@ -97,7 +139,7 @@ fn plan_side(
     if only_parked && total > silent.iter().map(|(_, member)| member.weight).sum() {
         return None;
     }
-    let silent_weights = share_of_silent(&silent, total, members.weight(side), knowns.is_empty());
+    let silent_weights = share_of_silent(&silent, total, side_now, knowns.is_empty());
     for ((index, _), weight) in silent.iter().zip(&silent_weights) {
         weights[*index] = Some(*weight);
     }
@@ -116,6 +158,18 @@ fn plan_side(
         weights[*index] = Some(weight);
     }
     Some(())
+}
+
+/// Lets healthy orphans serve on; returns what they keep of the side's total.
+fn keep_orphans(members: &Members<'_>, side: Side, total: Weight, weights: &mut Weights) -> Weight {
+    let mut kept = 0;
+    for (index, member) in members.list.iter().enumerate() {
+        if member.side == side && serves_on(members, member) && kept + member.weight <= total {
+            weights[index] = Some(member.weight);
+            kept += member.weight;
+        }
+    }
+    kept
 }
 
 /// Imported and parked entries keep their part of the side in proportion, and

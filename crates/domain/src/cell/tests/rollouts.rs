@@ -299,3 +299,35 @@ fn sticky_rules_let_a_failed_version_leave_at_once() {
     world.command("c1", Verb::Abort);
     assert_eq!(all(&world.pass()), [("a1", 100)]);
 }
+
+#[test]
+fn a_healthy_orphan_serves_until_its_heir_is_ready() {
+    let mut world = World::serving(1, table_steps(), 1, &[("a1", 100)], &["a2"]);
+    world.group_mut("a2").healthy_targets = Some(0);
+    let plan = world.pass();
+    assert_eq!(all(&plan), [("a1", 100), ("a2", 0)]);
+    assert!(reasons(&plan).contains(&Reason::WaitingForHealth));
+    let mut dead = world.clone();
+    dead.health.insert("a1".into(), 0);
+    dead.confirm();
+    assert_eq!(all(&dead.pass()), [("a2", 100)], "a dead orphan is not waited for");
+    world.group_mut("a2").healthy_targets = Some(1);
+    assert_eq!(all(&world.pass()), [("a2", 100)]);
+}
+
+#[test]
+fn a_side_that_cannot_take_its_share_yields_it() {
+    let config = [("a1", 80), ("b1", 20)];
+    let mut world = World::serving(1, table_steps(), 1, &config, &["a1", "b2"]).rolling(2, 1);
+    world.group_mut("b2").healthy_targets = Some(0);
+    world.health.insert("b1".into(), 0);
+    world.confirm();
+    let plan = world.pass();
+    assert_eq!(all(&plan), [("a1", 100), ("b2", 0)]);
+    // The canary lost its weight: with a healthy target the version begins anew.
+    world.group_mut("b2").healthy_targets = Some(1);
+    world.confirm();
+    let plan = world.pass();
+    assert_ne!(plan.status.rollout_id, Some(RolloutId::recorded("r1")));
+    assert_eq!(plan.status.current_step_index, Some(0));
+}
