@@ -202,7 +202,7 @@ impl<'v, 'a> Draft<'v, 'a> {
         if after < before
             && let Some(rollout) = &mut self.status.rollout
         {
-            rollout.undoing = true;
+            rollout.kind = RolloutKind::Withdrawal;
         }
     }
 

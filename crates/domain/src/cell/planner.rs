@@ -151,7 +151,7 @@ fn import(draft: &mut Draft<'_, '_>) {
 fn decide_course(draft: &mut Draft<'_, '_>, order: Order<'_>) {
     let view = draft.view;
     let running = running::running(view);
-    if let Some(running) = running.as_ref().filter(|running| running.moves_by_steps())
+    if let Some(running) = running.as_ref().filter(|running| running.moved_by_steps())
         && judge(draft, running, order)
     {
         return;

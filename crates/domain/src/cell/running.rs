@@ -22,14 +22,14 @@ impl Running {
         &self.record.version
     }
 
-    /// Whether it moves by steps, to a newer version, and is not being undone.
+    /// Whether it moves by steps, to a newer version, and is not taken back.
     pub(super) fn is_rollout(&self) -> bool {
-        self.moves_by_steps() && !self.record.undoing
+        self.record.kind == RolloutKind::Rollout
     }
 
-    /// Whether it moves by steps, undone or not.
-    pub(super) fn moves_by_steps(&self) -> bool {
-        self.record.kind == RolloutKind::Rollout
+    /// Whether it moved by steps, taken back or not.
+    pub(super) fn moved_by_steps(&self) -> bool {
+        matches!(self.record.kind, RolloutKind::Rollout | RolloutKind::Withdrawal)
     }
 }
 
@@ -37,11 +37,10 @@ impl Running {
 pub(super) fn running(view: &View<'_>) -> Option<Running> {
     let status = view.status;
     if let Some(record) = &status.rollout {
-        let undoing = record.undoing || has_fallen(view, &record.version);
-        return Some(Running {
-            id: status.rollout_id.clone(),
-            record: RunningRollout { undoing, ..record.clone() },
-        });
+        let fallen = record.kind == RolloutKind::Rollout && has_fallen(view, &record.version);
+        let kind = if fallen { RolloutKind::Withdrawal } else { record.kind };
+        let record = RunningRollout { kind, ..record.clone() };
+        return Some(Running { id: status.rollout_id.clone(), record });
     }
     if matches!(status.phase, Some(Phase::Completed | Phase::Failed)) {
         return None;

@@ -186,7 +186,7 @@ fn wait_for_health(
 fn kind(view: &View<'_>, version: &Version, running: Option<&Running>) -> RolloutKind {
     let target = ServedVersion::Known(version.clone());
     match running {
-        Some(running) if running.version() == version && !running.moves_by_steps() => {
+        Some(running) if running.version() == version && !running.moved_by_steps() => {
             return running.record.kind;
         }
         _ => {}
@@ -204,7 +204,8 @@ fn announce(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Runni
     if !was_stable {
         record(draft, version, running, kind);
     } else if let Some(running) = running {
-        draft.status.rollout = Some(RunningRollout { undoing: true, ..running.record.clone() });
+        draft.status.rollout =
+            Some(RunningRollout { kind: RolloutKind::Withdrawal, ..running.record.clone() });
     }
     draft.status.phase = Some(Phase::Progressing);
     note_deadline(draft);
@@ -234,7 +235,8 @@ fn announce(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Runni
 /// there is nothing to abort.
 fn note_deadline(draft: &mut Draft<'_, '_>) {
     let view = draft.view;
-    let takeover = draft.status.rollout.as_ref().filter(|rollout| rollout.kind != RolloutKind::Rollout);
+    let takes_over = |kind| matches!(kind, RolloutKind::Rollback | RolloutKind::FailOver);
+    let takeover = draft.status.rollout.as_ref().filter(|rollout| takes_over(rollout.kind));
     let Some(started_at) = takeover.and_then(|rollout| rollout.started_at) else { return };
     let limit = view.spec.progress_deadline_seconds;
     let due = View::after(started_at, limit);
@@ -251,7 +253,7 @@ fn record(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Running
     let view = draft.view;
     match running {
         Some(running) if running.version() == version => {
-            draft.status.rollout = Some(RunningRollout { kind, undoing: false, ..running.record.clone() });
+            draft.status.rollout = Some(RunningRollout { kind, ..running.record.clone() });
             return;
         }
         Some(running) => interrupt(draft, running),
@@ -308,11 +310,15 @@ fn conclude(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Runni
 fn close_takeover(draft: &mut Draft<'_, '_>, running: &Running, kind: RolloutKind) {
     let (outcome, reason) = match kind {
         RolloutKind::Rollback => (Outcome::RolledBack, None),
-        RolloutKind::FailOver | RolloutKind::Rollout => (Outcome::FailedOver, Some(Reason::FailedOver)),
+        RolloutKind::FailOver | RolloutKind::Rollout | RolloutKind::Withdrawal => {
+            (Outcome::FailedOver, Some(Reason::FailedOver))
+        }
     };
     let message = match kind {
         RolloutKind::Rollback => format!("spec.version asked for {}", running.version()),
-        RolloutKind::FailOver | RolloutKind::Rollout => "what served was gone".to_owned(),
+        RolloutKind::FailOver | RolloutKind::Rollout | RolloutKind::Withdrawal => {
+            "what served was gone".to_owned()
+        }
     };
     history::close(draft.view, &mut draft.status, running, Ending { outcome, by: None, reason, message });
 }

@@ -76,9 +76,6 @@ pub struct RunningRollout {
     pub started_at: Option<Timestamp>,
     /// Rollout, rollback or fail-over.
     pub kind: RolloutKind,
-    /// Its weight is being taken back: it ends here, and the version begins
-    /// anew if it is wanted again.
-    pub undoing: bool,
     /// Since when it waits for the load balancer, for health or for a slot.
     pub waiting_since: Option<Timestamp>,
     /// Since when all readiness gates hold.
@@ -116,7 +113,6 @@ impl RunningRollout {
             from,
             started_at: None,
             kind,
-            undoing: false,
             waiting_since: None,
             healthy_since: None,
             paused_since: None,
@@ -134,6 +130,9 @@ words! {
     pub enum RolloutKind("rollout kind") {
         /// Step by step to a newer version.
         Rollout,
+        /// A rollout whose weight is taken back: it ends here, and its version
+        /// begins anew if it is wanted again.
+        Withdrawal,
         /// At once to an older one.
         Rollback,
         /// At once, because the version that served is gone.

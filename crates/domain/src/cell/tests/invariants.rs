@@ -329,7 +329,7 @@ fn stable_changes_only_at_an_end(world: &World, plan: &Plan) {
 fn canary_never_falls(world: &World, plan: &Plan, watch: &mut Watch) {
     let rollout = plan.status.rollout.as_ref().filter(|rollout| rollout.kind == RolloutKind::Rollout);
     let (Some(rollout), Some(id)) = (rollout, &plan.status.rollout_id) else { return };
-    if rollout.undoing || plan.status.desired_version != Some(ServedVersion::Known(rollout.version.clone())) {
+    if plan.status.desired_version != Some(ServedVersion::Known(rollout.version.clone())) {
         return;
     }
     let share = |weights: &[(&str, Weight)]| {
