@@ -94,7 +94,7 @@ impl Picture {
 impl VersionLine {
     /// `  2.0.0  [=====>    ]  50 %  answered  49.8 %`
     fn bar(&self, width: usize) -> String {
-        let share = self.share.map_or_else(|| "     -".to_owned(), |share| format!("{share:>5.1} %"));
+        let share = self.share.map_or_else(|| "      -".to_owned(), |share| format!("{share:>5.1} %"));
         let right = format!(" weight {:>3} %  answered {share}", self.weight);
         let room = width.saturating_sub(right.chars().count() + 11).max(4);
         let filled = (room * self.weight as usize).div_ceil(100).min(room);
