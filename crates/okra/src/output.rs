@@ -80,8 +80,15 @@ pub fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
-/// Prints an error with its causes and gives the code for it.
+/// Prints an error with its causes and gives the code for it; that nobody
+/// reads stdout any more is none.
 pub fn failure(error: &anyhow::Error) -> ExitCode {
+    let unread = |cause: &(dyn std::error::Error + 'static)| {
+        cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    };
+    if error.chain().any(unread) {
+        return Exit::Ok.into();
+    }
     remark(&format!("Error: {}", chain(error)));
     Exit::Usage.into()
 }
@@ -110,7 +117,10 @@ fn told(error: &(dyn std::error::Error + 'static)) -> String {
 
 /// Logs go to stderr; `RUST_LOG` wins over the flag.
 pub fn start_logging(logging: &Logging) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(logging.level.filter()));
+    // Where no region is set the AWS client asks EC2 for it, and tells at length
+    // that this is no EC2 instance; the calls that need a region say so themselves.
+    let level = format!("{},aws_config=error", logging.level.filter());
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let started = if logging.log_json {

@@ -3,7 +3,8 @@
 
 use anyhow::Context as _;
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
+use kube::{Api, Client, Config};
+use okra_api::Cell;
 
 use crate::cli::Target;
 
@@ -13,6 +14,27 @@ pub struct Connection {
     pub client: Client,
     /// The namespace of the flag, or of the context.
     pub namespace: String,
+}
+
+impl Connection {
+    /// The Cells of the namespace.
+    pub fn cells(&self) -> Api<Cell> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// A Cell by its name.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub async fn cell(&self, name: &str) -> anyhow::Result<Cell> {
+        let found = self.cells().get_opt(name).await;
+        found.with_context(|| format!("cannot read Cell {name}"))?.with_context(|| self.absent(name))
+    }
+
+    /// What is said of a Cell that is not there.
+    pub fn absent(&self, name: &str) -> String {
+        format!("there is no Cell {name} in namespace {}", self.namespace)
+    }
 }
 
 /// Connects as the flags say.

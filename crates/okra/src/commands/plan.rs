@@ -13,6 +13,8 @@ use okra_api::folder::Folder;
 use okra_api::offline::{CellPlan, PlanDocument};
 use okra_clock::Clock;
 
+use crate::output;
+
 /// How many files of a folder are read: a folder with more is the wrong one.
 const FILES_MAX: usize = 10_000;
 
@@ -61,6 +63,9 @@ fn run_with(args: &PlanArgs, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::
         PlanFormat::Json => {
             serde_json::to_writer_pretty(&mut *out, &document).context("cannot write the plan")?;
             writeln!(out)?;
+        }
+        PlanFormat::Table if document.cells.is_empty() => {
+            output::remark(&format!("no Cell in the manifests of {}", args.folder.display()));
         }
         PlanFormat::Table => print_table(&document, out)?,
     }

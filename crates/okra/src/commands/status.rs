@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 use futures::StreamExt as _;
 use kube::Api;
@@ -51,13 +50,13 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// When the API cannot be reached or has no such Cell.
 pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     let connection = connect(&args.target).await?;
-    let cells: Api<Cell> = Api::namespaced(connection.client, &connection.namespace);
+    // Read first, so that a name that does not exist is an error and not a wait for ever.
+    let cell = connection.cell(&args.name).await?;
     if !args.watch {
-        let cell = cells.get(&args.name).await.with_context(|| format!("cannot read Cell {}", args.name))?;
         print(&cell, args.output)?;
         return Ok(exit_at_rest(cell.status.as_ref()));
     }
-    let following = follow(&cells, &args);
+    let following = follow(connection.cells(), &args);
     match args.timeout {
         None => following.await,
         Some(limit) => match tokio::time::timeout(limit, following).await {
@@ -70,11 +69,9 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     }
 }
 
-async fn follow(cells: &Api<Cell>, args: &StatusArgs) -> anyhow::Result<Exit> {
-    // A first read, so that a name that does not exist is an error and not a wait for ever.
-    cells.get(&args.name).await.with_context(|| format!("cannot read Cell {}", args.name))?;
+async fn follow(cells: Api<Cell>, args: &StatusArgs) -> anyhow::Result<Exit> {
     let config = watcher::Config::default().fields(&format!("metadata.name={}", args.name));
-    let mut changes = watcher(cells.clone(), config).default_backoff().applied_objects().boxed();
+    let mut changes = watcher(cells, config).default_backoff().applied_objects().boxed();
     let mut last = String::new();
     while let Some(change) = changes.next().await {
         let cell = match change {

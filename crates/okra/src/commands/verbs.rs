@@ -126,9 +126,8 @@ fn is_held_otherwise(status: Option<&CellStatus>) -> bool {
 
 async fn read(args: &VerbArgs) -> anyhow::Result<(Api<Cell>, Cell)> {
     let connection = connect(&args.target).await?;
-    let cells: Api<Cell> = Api::namespaced(connection.client, &connection.namespace);
-    let cell = cells.get(&args.name).await.with_context(|| format!("cannot read Cell {}", args.name))?;
-    Ok((cells, cell))
+    let cell = connection.cell(&args.name).await?;
+    Ok((connection.cells(), cell))
 }
 
 async fn write(cells: &Api<Cell>, args: &VerbArgs, patch: serde_json::Value) -> anyhow::Result<()> {

@@ -48,7 +48,7 @@ pub async fn run(args: WhyArgs) -> anyhow::Result<Exit> {
     let plan = okra_controllers::cell::preview(&context, &connection.namespace, &args.name)
         .await
         .with_context(|| format!("cannot read Cell {}", args.name))?
-        .with_context(|| format!("there is no Cell {} in namespace {}", args.name, connection.namespace))?;
+        .with_context(|| connection.absent(&args.name))?;
     let selector = ListParams::default().labels(&format!("{LABEL_CELL}={}", label_value(&args.name)));
     let runs: Api<AnalysisRun> = Api::namespaced(connection.client, &connection.namespace);
     let runs = runs.list(&selector).await.context("cannot list AnalysisRuns")?.items;
