@@ -42,11 +42,11 @@ lint: check-toolchain
 	@echo "== lints"
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
+# One build for all of them: picked package by package, each would build its
+# dependencies anew with other features.
 bench: check-toolchain
 	@echo "== building the benchmarks (release)"
-	@$(CARGO) bench --locked -q -p okra-api --bench plan
-	@$(CARGO) bench --locked -q -p okra-apiserver --bench load
-	@$(CARGO) bench --locked -q -p okra-region --bench loadbalancer
+	@$(CARGO) bench --locked -q --workspace --bench plan --bench load --bench loadbalancer
 
 tools: $(VENV)/.installed
 	@command -v $(OKRA_KUBECTL) >/dev/null || { echo "== installing kubectl"; apt-get update -qq && apt-get install -y -qq kubernetes-client; }

@@ -29,7 +29,8 @@ def target_group(elb, name, targets):
     elb.modify_target_group_attributes(
         TargetGroupArn=arn, Attributes=[{"Key": "deregistration_delay.timeout_seconds", "Value": "5"}])
     ids = [{"Id": target.rsplit(":", 1)[0], "Port": int(target.rsplit(":", 1)[1])} for target in targets]
-    elb.register_targets(TargetGroupArn=arn, Targets=ids)
+    if ids:
+        elb.register_targets(TargetGroupArn=arn, Targets=ids)
     return {"arn": arn}
 
 

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use okra_tests::process::LocalMode;
-use okra_tests::world::{World, boto, cell, target_group_set};
+use okra_tests::load::Load;
+use okra_tests::process::{LocalMode, Running, okra_binary};
+use okra_tests::world::{HOST, World, boto, cell, target_group_set};
 use serde_json::{Value, json};
 
 const BOUND: Duration = Duration::from_secs(60);
@@ -19,6 +20,15 @@ fn reason(cell: &Value, condition: &str) -> Option<String> {
     let conditions = cell["status"]["conditions"].as_array()?;
     let found = conditions.iter().find(|one| one["type"] == condition)?;
     Some(found["reason"].as_str()?.to_owned())
+}
+
+/// A target group as its user would write it by hand.
+fn target_group(role: &str, name: &str, version: &str, arn: &str) -> Value {
+    json!({
+        "apiVersion": "okra.mumo.co/v1alpha1", "kind": "AWSTargetGroup",
+        "metadata": {"name": name, "labels": {"role": role, "okra.mumo.co/version": version}},
+        "spec": {"arn": arn},
+    })
 }
 
 #[test]
@@ -70,17 +80,10 @@ fn illegal_target_groups_are_named_and_left_out() {
     let _first = world.add_cluster(&local, "web-1-v1", "1.0.0");
     local.apply(&[target_group_set(), cell(&world, 1, &json!([]))]);
     local.wait_for("cell", "web", BOUND, |cell| cell["status"]["phase"] == "Completed");
-    let group = |name: &str, version: &str, arn: &str| {
-        json!({
-            "apiVersion": "okra.mumo.co/v1alpha1", "kind": "AWSTargetGroup",
-            "metadata": {"name": name, "labels": {"role": "web", "okra.mumo.co/version": version}},
-            "spec": {"arn": arn},
-        })
-    };
     let arn = "arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/x/0123456789abcdef";
     local.apply(&[
-        group("no-version", "banana", arn),
-        group("other-service", "2.0.0", "arn:aws:iam::123456789012:role/web"),
+        target_group("web", "no-version", "banana", arn),
+        target_group("web", "other-service", "2.0.0", "arn:aws:iam::123456789012:role/web"),
     ]);
     let valid = |cell: &Value| reason(cell, "TargetGroupsValid").as_deref() == Some("InvalidTargetGroup");
     let cell = local.wait_for("cell", "web", BOUND, valid);
@@ -113,4 +116,85 @@ fn a_priority_of_somebody_else_stays_as_it_is() {
     });
     assert_eq!(config["status"]["reason"], "PriorityInUse", "{}", config["status"]);
     assert_eq!(boto(&local, &json!({"do": "rules", "listener": world.listener})), before);
+}
+
+#[test]
+fn six_target_groups_do_not_fit_into_one_rule() {
+    let local = LocalMode::up(&["--health-poll=100ms", "--sync-period=1s"]);
+    let world = World::build(&local);
+    let _first = world.add_cluster(&local, "web-1-v1", "1.0.0");
+    let mut wide = named(cell(&world, 6, &json!([])), "wide", 20);
+    wide["spec"]["ingress"]["awsApplicationLoadBalancer"]["targetGroupSelector"]["matchLabels"]["role"] =
+        json!("wide");
+    let groups: Vec<Value> = (1..=6)
+        .map(|index| {
+            let name = format!("wide-{index}");
+            let made = boto(&local, &json!({"do": "target_group", "name": name, "targets": []}));
+            target_group("wide", &name, "1.0.0", made["arn"].as_str().expect("an ARN"))
+        })
+        .collect();
+    local.apply(&groups);
+    local.apply(&[wide, target_group_set(), cell(&world, 1, &json!([]))]);
+    let cell = local.wait_for("cell", "wide", BOUND, |cell| {
+        reason(cell, "Ready").as_deref() == Some("TooManyTargetGroups")
+    });
+    let message = cell["status"]["message"].as_str().expect("a message");
+    assert!(message.contains('6') && message.contains('5'), "the message names value and limit: {message}");
+    local.wait_for("cell", "web", BOUND, |cell| cell["status"]["phase"] == "Completed");
+    let rules = boto(&local, &json!({"do": "rules", "listener": world.listener}));
+    let priorities: Vec<&str> = rules
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(|rule| rule["priority"].as_str())
+        .filter(|priority| *priority != "default")
+        .collect();
+    assert_eq!(priorities, ["10"], "nothing is written for the Cell that does not fit");
+}
+
+/// A controller-manager whose AWS keys are these; its lease is short, so that
+/// the next one leads soon after it has ended.
+fn controller_manager(local: &LocalMode, access_key: &str, secret_key: &str) -> Running {
+    let mut command = local.command(okra_binary());
+    command.env("AWS_ACCESS_KEY_ID", access_key).env("AWS_SECRET_ACCESS_KEY", secret_key);
+    command.args(["controller-manager", "--health-poll=100ms", "--sync-period=1s"]);
+    command.args(["--leader-elect-lease-duration=1200ms", "--leader-elect-renew-deadline=900ms"]);
+    command.args(["--leader-elect-retry-period=200ms"]);
+    Running::start(&mut command, &local.home().join("controller-manager.log"))
+}
+
+#[test]
+fn denied_credentials_are_named_and_what_serves_goes_on() {
+    let local = LocalMode::up(&["--no-controllers"]);
+    let world = World::build(&local);
+    let _first = world.add_cluster(&local, "web-1-v1", "1.0.0");
+    local.apply(&[target_group_set(), cell(&world, 1, &json!([]))]);
+    let keys = |name: &str| local.environment()[name].clone();
+    let (access_key, secret_key) = (keys("AWS_ACCESS_KEY_ID"), keys("AWS_SECRET_ACCESS_KEY"));
+
+    let mut allowed = controller_manager(&local, &access_key, &secret_key);
+    local.wait_for("cell", "web", BOUND, |cell| cell["status"]["phase"] == "Completed");
+    allowed.kill();
+    let before = world.rule(&local).expect("a rule");
+    let load = Load::start(world.address, HOST, 4);
+
+    let wrong_secret = "0000000000000000000000000000000000000000";
+    let mut denied = controller_manager(&local, &access_key, wrong_secret);
+    let config = local.wait_for("awsapplicationloadbalancerconfig", "web", BOUND, |config| {
+        config["status"]["reason"] == "AccessDenied"
+    });
+    let message = config["status"]["message"].as_str().expect("a message");
+    assert!(message.contains("elasticloadbalancing:"), "the message names the call: {message}");
+    local.wait_for("cell", "web", BOUND, |cell| reason(cell, "Ready").as_deref() == Some("AccessDenied"));
+    assert_eq!(world.rule(&local).expect("a rule"), before);
+    let log = denied.log();
+    assert!(!log.contains(wrong_secret) && !log.contains(&secret_key), "no secret in the log: {log}");
+    denied.kill();
+
+    let _allowed = controller_manager(&local, &access_key, &secret_key);
+    local.wait_for("cell", "web", BOUND, |cell| cell["status"]["phase"] == "Completed");
+    local.wait_for("awsapplicationloadbalancerconfig", "web", BOUND, |config| {
+        config["status"]["phase"] == "Updated"
+    });
+    assert_eq!(load.finish().failed(), 0);
 }
