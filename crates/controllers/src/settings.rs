@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use okra_domain::cell::WeightMode;
 
-/// Flags of the controllers; every default is that of `spec/okra.md` 4.1 and 8.
+/// Flags of the controllers; every default is that of `spec/okra.md` 4.1 and 8,
+/// that of the delay of metrics is `spec/aws.md` 5.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How often what has no watch is verified: rules on AWS, discovery.
@@ -13,6 +14,8 @@ pub struct Settings {
     pub health_poll: Duration,
     /// How often target health is read otherwise.
     pub health_poll_idle: Duration,
+    /// How late the points of CloudWatch may come.
+    pub metric_delay: Duration,
     /// For Cells that name no weight mode.
     pub weight_mode: WeightMode,
     /// Only objects of this namespace; all when absent.
@@ -31,6 +34,7 @@ impl Settings {
             sync_period: Duration::from_secs(30),
             health_poll: Duration::from_secs(2),
             health_poll_idle: Duration::from_secs(5 * 60),
+            metric_delay: Duration::from_secs(3 * 60),
             weight_mode: WeightMode::Absolute,
             watch_namespace: None,
             metric_addresses: Vec::new(),

@@ -90,6 +90,9 @@ pub struct ControllerFlags {
     /// How often target health is read while a rollout waits for it
     #[arg(long, env = "OKRA_HEALTH_POLL", value_name = "DURATION", default_value = "2s", value_parser = duration)]
     health_poll: Duration,
+    /// How late the points of CloudWatch may come
+    #[arg(long, env = "OKRA_METRIC_DELAY", value_name = "DURATION", default_value = "3m", value_parser = duration)]
+    metric_delay: Duration,
     /// What setWeight means in Cells that do not say it
     #[arg(long, env = "OKRA_WEIGHT_MODE", value_name = "MODE", default_value = "absolute")]
     weight_mode: WeightModeFlag,
@@ -127,6 +130,7 @@ impl ControllerFlags {
             aws: AwsFlags { aws_limiter: Switch::Off, ..AwsFlags::default() },
             sync_period: Duration::from_secs(1),
             health_poll: Duration::from_millis(50),
+            metric_delay: Duration::ZERO,
             weight_mode: WeightModeFlag::Absolute,
             watch_namespace: None,
             metric_address_allow: vec![LOOPBACK.to_owned()],
@@ -144,6 +148,7 @@ impl ControllerFlags {
         let mut arguments = vec![
             format!("--sync-period={}ms", self.sync_period.as_millis()),
             format!("--health-poll={}ms", self.health_poll.as_millis()),
+            format!("--metric-delay={}ms", self.metric_delay.as_millis()),
         ];
         let mode = self.weight_mode.to_possible_value().map(|value| value.get_name().to_owned());
         arguments.extend(mode.map(|mode| format!("--weight-mode={mode}")));
@@ -162,6 +167,7 @@ impl ControllerFlags {
         Settings {
             sync_period: self.sync_period,
             health_poll: self.health_poll,
+            metric_delay: self.metric_delay,
             weight_mode: match self.weight_mode {
                 WeightModeFlag::Absolute => WeightMode::Absolute,
                 WeightModeFlag::Incremental => WeightMode::Incremental,

@@ -3,12 +3,17 @@
 //! [`okra_domain::cell::plan`]; nothing here adds a choice.
 
 mod act;
+mod facts;
+mod lookout;
+mod quiet;
+mod readiness;
 mod snapshot;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
+use futures::channel::mpsc::unbounded;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
@@ -33,6 +38,7 @@ use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
 use crate::writer::WriteError;
 use act::{Act, ActError, Outcome};
+use lookout::Lookout;
 use snapshot::Snapshot;
 
 /// Wait after a write that met a newer object: it is read anew at once.
@@ -44,6 +50,15 @@ const RETRY_LONGEST: Duration = Duration::from_secs(120);
 /// A plan whose components cannot be made is made again with that knowledge;
 /// the second one fails the rollout and creates nothing.
 const PLANS_MAX: usize = 3;
+
+/// How long a preview waits for member clusters and CloudWatch.
+const PREVIEW_WAIT: Duration = Duration::from_secs(3);
+
+/// What the reconciles of this controller share.
+struct Shared {
+    context: Context,
+    lookout: Lookout,
+}
 
 /// A Cell could not be reconciled.
 #[derive(Debug, Error)]
@@ -67,6 +82,8 @@ pub async fn run(context: Context, stop: CancellationToken) {
     let clusters = watcher::Config::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
     let controller = Controller::new(context.watched::<Lenient<Cell>>(), everything());
     let (selecting, near) = (controller.store(), controller.store());
+    let (wake, woken) = unbounded();
+    let lookout = Lookout::new(context.clone(), wake);
     controller
         .watches(context.watched::<Lenient<AWSApplicationLoadBalancerConfig>>(), everything(), |config| {
             same_name(&config)
@@ -82,8 +99,9 @@ pub async fn run(context: Context, stop: CancellationToken) {
         .owns(context.watched::<Lenient<Pause>>(), components())
         .owns(context.watched::<Lenient<AnalysisRun>>(), components())
         .owns(context.watched::<Lenient<Experiment>>(), components())
+        .reconcile_on(woken)
         .graceful_shutdown_on(stop.cancelled_owned())
-        .run(reconcile, on_error, Arc::new(context))
+        .run(reconcile, on_error, Arc::new(Shared { context, lookout }))
         .for_each(|_| std::future::ready(()))
         .await;
 }
@@ -120,18 +138,21 @@ fn references(
     found
 }
 
-fn on_error(cell: Arc<Lenient<Cell>>, error: &ReconcileError, context: Arc<Context>) -> Action {
+fn on_error(cell: Arc<Lenient<Cell>>, error: &ReconcileError, shared: Arc<Shared>) -> Action {
+    let entropy = &shared.context.entropy;
     let stale = matches!(error, ReconcileError::Act(ActError::Write(WriteError::Stale | WriteError::Exists)));
     if stale {
-        return Action::requeue(context.entropy.jitter(RETRY_STALE, 1.0));
+        return Action::requeue(entropy.jitter(RETRY_STALE, 1.0));
     }
     tracing::warn!(cell = cell.name_any(), error = chain(error), "the Cell is tried again");
-    Action::requeue(context.entropy.jitter(RETRY, 1.0).min(RETRY_LONGEST))
+    Action::requeue(entropy.jitter(RETRY, 1.0).min(RETRY_LONGEST))
 }
 
-async fn reconcile(seen: Arc<Lenient<Cell>>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+async fn reconcile(seen: Arc<Lenient<Cell>>, shared: Arc<Shared>) -> Result<Action, ReconcileError> {
     let (namespace, name) = (seen.namespace().unwrap_or_default(), seen.name_any());
-    let Some(mut snapshot) = Snapshot::read(&context, &namespace, &name).await? else {
+    let Shared { context, lookout } = shared.as_ref();
+    let Some(mut snapshot) = Snapshot::read(context, lookout, &namespace, &name).await? else {
+        lookout.forget(&(namespace, name));
         return Ok(Action::await_change());
     };
     for _ in 0..PLANS_MAX {
@@ -144,10 +165,10 @@ async fn reconcile(seen: Arc<Lenient<Cell>>, context: Arc<Context>) -> Result<Ac
             return Ok(Action::await_change());
         };
         log(&name, &plan, &observed);
-        let act = Act { context: &context, snapshot: &snapshot, cell, observed: &observed, plan: &plan, now };
+        let act = Act { context, snapshot: &snapshot, cell, observed: &observed, plan: &plan, now };
         match act.carry_out().await? {
             Outcome::Done => {
-                tell(&context, cell, &observed, &plan).await;
+                tell(context, cell, &observed, &plan).await;
                 return Ok(plan
                     .wake_at
                     .map_or_else(Action::await_change, |moment| Action::requeue(until(moment, now))));
@@ -196,6 +217,14 @@ async fn tell(context: &Context, cell: &Cell, observed: &Observed, plan: &Plan) 
 /// # Errors
 /// When the Cell cannot be read.
 pub async fn preview(context: &Context, namespace: &str, name: &str) -> Result<Option<Plan>, kube::Error> {
-    let snapshot = Snapshot::read(context, namespace, name).await?;
+    let (wake, mut woken) = unbounded();
+    let lookout = Lookout::new(context.clone(), wake);
+    let mut snapshot = Snapshot::read(context, &lookout, namespace, name).await?;
+    if lookout.is_waiting() {
+        let answered = async { while lookout.is_waiting() && woken.next().await.is_some() {} };
+        // What has not been said by then counts as unknown, as for the controller.
+        let _ = tokio::time::timeout(PREVIEW_WAIT, answered).await;
+        snapshot = Snapshot::read(context, &lookout, namespace, name).await?;
+    }
     Ok(snapshot.map(|snapshot| cell::plan(&observe(&snapshot.view()), context.clock.now())))
 }

@@ -14,9 +14,10 @@ use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt as _};
 use okra_api::cell::Cell;
 use okra_api::names::{
-    ANNOTATION_CLUSTER_STATUS, LABEL_CELL, LABEL_LEGACY_CELL, LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER,
+    ANNOTATION_CLUSTER_STATUS, ANNOTATION_RETIRED, LABEL_CELL, LABEL_LEGACY_CELL, LABEL_SECRET_TYPE,
+    SECRET_TYPE_CLUSTER,
 };
-use okra_api::observe::{CellView, Facts};
+use okra_api::observe::{CellView, Facts, observe};
 use okra_api::write::label_value;
 use okra_api::{
     AWSApplicationLoadBalancerConfig, AWSNetworkLoadBalancerConfig, AWSTargetGroup, AnalysisRun, Experiment,
@@ -27,6 +28,8 @@ use okra_domain::ListenerArn;
 use okra_domain::cell::{ConfigEntry, LiveRule};
 use serde::de::DeserializeOwned;
 
+use super::facts::{Questions, Secrets};
+use super::lookout::Lookout;
 use crate::Context;
 
 /// Annotation value of a cluster that EKS is deleting (`spec/okra.md` 3.1.5-4).
@@ -52,7 +55,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// When the Cell itself cannot be read.
-    pub async fn read(context: &Context, namespace: &str, name: &str) -> Result<Option<Self>, kube::Error> {
+    pub async fn read(
+        context: &Context,
+        lookout: &Lookout,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Self>, kube::Error> {
         let Some(cell) = context.namespaced::<Lenient<Cell>>(namespace).get_opt(name).await? else {
             return Ok(None);
         };
@@ -68,18 +76,20 @@ impl Snapshot {
             .map(labelled)
             .collect();
         // All at once: a pass takes as long as the slowest read, not as their sum.
-        let (target_groups, configs, components, blocklist, leaving_clusters) = join!(
+        let (target_groups, configs, components, blocklist, secrets) = join!(
             reader.list(&everything),
             async { join!(reader.get(name), reader.get(name)) },
             async { join!(reader.list(&selectors), reader.list(&selectors), reader.list(&selectors)) },
             reader.get(name),
-            reader.leaving_clusters(),
+            reader.secrets(),
         );
         let ((alb_config, nlb_config), (pauses, runs, experiments)) = (configs, components);
+        let leaving_clusters = secrets.leaving.clone();
         let facts = Facts { leaving_clusters, weight_mode: context.settings.weight_mode, ..Facts::default() };
         let mut snapshot =
             Self { cell, target_groups, alb_config, nlb_config, pauses, runs, experiments, blocklist, facts };
         snapshot.facts.live_rule = reader.live_rule(&snapshot).await;
+        reader.ask(lookout, &mut snapshot, &secrets).await;
         snapshot.facts.incomplete = reader.incomplete.into_inner().unwrap_or_else(PoisonError::into_inner);
         // The order in which reads failed must not reach a message.
         snapshot.facts.incomplete.sort();
@@ -156,25 +166,67 @@ impl Reader<'_> {
         }
     }
 
-    async fn leaving_clusters(&self) -> BTreeSet<String> {
+    async fn secrets(&self) -> Secrets {
         let clusters = ListParams::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
-        match self.context.namespaced::<Secret>(self.namespace).list_metadata(&clusters).await {
-            Ok(list) => list
-                .items
-                .iter()
-                .filter(|secret| {
-                    secret
-                        .annotations()
-                        .get(ANNOTATION_CLUSTER_STATUS)
-                        .is_some_and(|word| word == CLUSTER_DELETING)
-                })
-                .map(kube::ResourceExt::name_any)
-                .collect(),
+        let found = match self.context.namespaced::<Secret>(self.namespace).list_metadata(&clusters).await {
+            Ok(list) => list.items,
             Err(error) => {
                 self.miss(format!("cluster secrets cannot be listed: {error}"));
-                BTreeSet::new()
+                return Secrets::default();
             }
+        };
+        let mut secrets = Secrets::default();
+        for secret in found {
+            let name = secret.name_any();
+            let annotations = secret.annotations();
+            if annotations.get(ANNOTATION_CLUSTER_STATUS).is_some_and(|word| word == CLUSTER_DELETING) {
+                secrets.leaving.insert(name.clone());
+            }
+            if annotations.contains_key(ANNOTATION_RETIRED) {
+                secrets.retired.insert(name.clone());
+            }
+            secrets.versions.insert(name, secret.metadata.resource_version.clone());
         }
+        secrets
+    }
+
+    /// Adds what member clusters and CloudWatch have said by now.
+    async fn ask(&self, lookout: &Lookout, snapshot: &mut Snapshot, secrets: &Secrets) {
+        let Some(cell) = snapshot.cell.valid() else { return };
+        let observed = observe(&snapshot.view());
+        let questions = Questions::of(cell, &observed, secrets);
+        let key = (self.namespace.to_owned(), cell.name_any());
+        let answers = lookout.ask(&key, &questions.all(), &secrets.versions);
+        snapshot.facts.workloads = questions.workloads(&answers);
+        if questions.ask_retirement()
+            && let Some(weighted) = self.weighted_elsewhere(&cell.name_any()).await
+        {
+            snapshot.facts.retirement = questions.retirement(&answers, &observed, &weighted);
+        }
+    }
+
+    /// The ARNs to which other configs give weight; `None` when one cannot be
+    /// read, because then nobody knows.
+    async fn weighted_elsewhere(&self, own: &str) -> Option<BTreeSet<String>> {
+        let api = self.context.watched::<Lenient<AWSApplicationLoadBalancerConfig>>();
+        let configs = match api.list(&ListParams::default()).await {
+            Ok(list) => list.items,
+            Err(error) => {
+                tracing::warn!(cell = own, %error, "no cluster is marked as retired: the configs cannot be listed");
+                return None;
+            }
+        };
+        let is_own = |config: &Lenient<AWSApplicationLoadBalancerConfig>| {
+            config.name_any() == own && config.namespace().as_deref() == Some(self.namespace)
+        };
+        let mut weighted = BTreeSet::new();
+        for config in configs.iter().filter(|config| !is_own(config)) {
+            let groups = config.valid()?.spec.target_groups();
+            weighted.extend(
+                groups.iter().filter(|group| group.weight.unwrap_or(0) > 0).map(|group| group.arn.clone()),
+            );
+        }
+        Some(weighted)
     }
 
     /// The rule on AWS, as long as no config says what it shall be (3.4.2-5).
