@@ -11,7 +11,7 @@ use super::planner::{self, Order, is_confirmed, outcome_of_interruption};
 use super::rest;
 use super::running::Running;
 use super::sides::{Backing, Members, Side};
-use super::slots::{Room, Urgency, make_room};
+use super::slots::{Room, SLOTS, Urgency, make_room};
 use super::status::{Outcome, RolloutKind, RunningRollout};
 use super::view::{View, seconds_between};
 use super::walk::Stop;
@@ -51,7 +51,7 @@ pub(super) fn say_too_many(draft: &mut Draft<'_, '_>, room: &Room) -> bool {
     draft.status.phase = Some(Phase::Error);
     draft.explain(
         Reason::TooManyTargetGroups,
-        format!("{count} target groups are needed at once; one forward action holds {}", super::slots::SLOTS),
+        format!("{count} target groups are needed at once; one forward action holds {SLOTS}"),
         "nothing is written until there are fewer",
     );
     true
@@ -165,14 +165,7 @@ fn wait_for_health(
         .map(Running::version)
         .filter(|canary| view.blocked(canary).is_none());
     planner::care(draft, planner::present_sides(view, rolling), Urgency::Still);
-    for (index, member) in target.list.iter().enumerate() {
-        let joins = member.side == Side::Stable && member.backing == Backing::Known && room.admits(member);
-        match draft.weights[index] {
-            None if joins => draft.weights[index] = Some(0),
-            Some(0) if room.drops(member) => draft.weights[index] = None,
-            _ => {}
-        }
-    }
+    attach_heirs(draft, room, target);
     announce(draft, version, running);
     draft.reasons.clear();
     draft.stop(&Stop::waiting(
@@ -180,6 +173,24 @@ fn wait_for_health(
         format!("no target group of version {version} is seen healthy, and others serve"),
         "it takes over with its first healthy target, or at once after Promote",
     ));
+}
+
+/// Attaches at 0 those who are to take over, as far as there are slots: what
+/// holds weight keeps its own while it is waited for.
+fn attach_heirs(draft: &mut Draft<'_, '_>, room: &Room, target: &Members<'_>) {
+    for (member, weight) in target.list.iter().zip(&mut draft.weights) {
+        if *weight == Some(0) && room.drops(member) {
+            *weight = None;
+        }
+    }
+    let mut free = SLOTS.saturating_sub(draft.weights.iter().flatten().count());
+    for (member, weight) in target.list.iter().zip(&mut draft.weights) {
+        let joins = member.side == Side::Stable && member.backing == Backing::Known && room.admits(member);
+        if joins && weight.is_none() && free > 0 {
+            *weight = Some(0);
+            free -= 1;
+        }
+    }
 }
 
 /// How this takeover is called.

@@ -119,3 +119,18 @@ fn a_sixth_member_of_what_serves_is_an_error_that_leaves_the_five() {
     assert_eq!((plan.phase(), reasons(&plan)[0]), (Phase::Error, Reason::TooManyTargetGroups));
     assert_eq!(plan.entries.len(), 5);
 }
+
+#[test]
+fn heirs_that_are_waited_for_take_the_slots_there_are() {
+    let config = [("b1", 45), ("b2", 45), ("c1", 5), ("c2", 5)];
+    let names = ["a1", "a2", "b1", "b2", "c1", "c2"];
+    let mut world =
+        World::serving(2, table_steps(), 2, &config, &names).rolling(3, 0).spec(|spec| spec.pin = Some(v(1)));
+    for name in ["a1", "a2"] {
+        world.group_mut(name).healthy_targets = Some(0);
+    }
+    let plan = world.pass();
+    assert_eq!(all(&plan), [("a1", 0), ("b1", 45), ("b2", 45), ("c1", 5), ("c2", 5)]);
+    world.group_mut("a1").healthy_targets = Some(1);
+    assert_eq!(serving(&world.pass()), [("a1", 100)]);
+}
