@@ -151,6 +151,10 @@ fn import(draft: &mut Draft<'_, '_>) {
 fn decide_course(draft: &mut Draft<'_, '_>, order: Order<'_>) {
     let view = draft.view;
     let running = running::running(view);
+    if let (Some(recorded), Some(running)) = (&mut draft.status.rollout, &running) {
+        // What was inferred is recorded, before the traces are overwritten.
+        recorded.kind = running.record.kind;
+    }
     if let Some(running) = running.as_ref().filter(|running| running.moved_by_steps())
         && judge(draft, running, order)
     {
