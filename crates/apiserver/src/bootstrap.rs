@@ -1,5 +1,6 @@
 //! Objects that every server and every namespace has (spec/apiserver.md 10.4).
 
+use futures::future::try_join_all;
 use serde_json::{Value, json};
 
 use crate::api::Api;
@@ -9,13 +10,11 @@ use crate::object::Object;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
-/// Creates what is missing of the server's own objects.
+/// Creates what is missing of the server's own objects, as much as possible at
+/// once: each commit waits for the disk.
 pub(crate) async fn start(api: &Api) -> Result<(), ApiError> {
-    for name in NAMESPACES {
-        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
-        ensure(api, namespace).await?;
-        furnish(api, name).await?;
-    }
+    let namespace = |name| json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+    try_join_all(NAMESPACES.map(|name| ensure(api, namespace(name)))).await?;
     let service = json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -26,8 +25,8 @@ pub(crate) async fn start(api: &Api) -> Result<(), ApiError> {
         },
         "spec": {"ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": 6443}]},
     });
-    ensure(api, service).await?;
-    roles(api).await
+    let furnished = try_join_all(NAMESPACES.map(|name| furnish(api, name)));
+    tokio::try_join!(furnished, ensure(api, service), roles(api)).map(drop)
 }
 
 /// The roles that clients expect to find (spec/apiserver.md 16.2).
