@@ -70,8 +70,15 @@ impl Api {
         self.chance.fill(&mut bytes);
         bytes[6] = (bytes[6] & 0x0f) | 0x40;
         bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        let number = u128::from_be_bytes(bytes);
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            number >> 96,
+            number >> 80 & 0xffff,
+            number >> 64 & 0xffff,
+            number >> 48 & 0xffff,
+            number & 0xffff_ffff_ffff
+        )
     }
 }
 

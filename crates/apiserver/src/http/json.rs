@@ -17,13 +17,31 @@ pub(crate) struct Decoded {
 pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, serde_json::Error> {
     let mut duplicates = Vec::new();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Node { path: String::new(), duplicates: &mut duplicates }.deserialize(&mut deserializer)?;
+    let value = Node { path: &Path::Root, duplicates: &mut duplicates }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(Decoded { value, duplicates })
 }
 
+/// Where in the document a value stands; only written out for a finding.
+enum Path<'a> {
+    Root,
+    Field(&'a Path<'a>, &'a str),
+    Item(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Field(Self::Root, key) => formatter.write_str(key),
+            Self::Field(parent, key) => write!(formatter, "{parent}.{key}"),
+            Self::Item(parent, index) => write!(formatter, "{parent}[{index}]"),
+        }
+    }
+}
+
 struct Node<'a> {
-    path: String,
+    path: &'a Path<'a>,
     duplicates: &'a mut Vec<String>,
 }
 
@@ -73,8 +91,8 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
         loop {
-            let path = format!("{}[{}]", self.path, list.len());
-            match items.next_element_seed(Node { path, duplicates: self.duplicates })? {
+            let path = Path::Item(self.path, list.len());
+            match items.next_element_seed(Node { path: &path, duplicates: self.duplicates })? {
                 Some(item) => list.push(item),
                 None => return Ok(Value::Array(list)),
             }
@@ -84,11 +102,11 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            let path = if self.path.is_empty() { key.clone() } else { format!("{}.{key}", self.path) };
+            let path = Path::Field(self.path, &key);
             if map.contains_key(&key) {
-                self.duplicates.push(path.clone());
+                self.duplicates.push(path.to_string());
             }
-            let value = entries.next_value_seed(Node { path, duplicates: self.duplicates })?;
+            let value = entries.next_value_seed(Node { path: &path, duplicates: self.duplicates })?;
             map.insert(key, value);
         }
         Ok(Value::Object(map))
