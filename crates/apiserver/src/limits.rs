@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::Api;
+use crate::http::query::Query;
 use crate::http::status::ApiError;
 
 /// Reads under way at once, upstream's default.
@@ -23,6 +25,9 @@ const READ_TIME: Duration = Duration::from_secs(60);
 
 /// How long a write may take.
 const WRITE_TIME: Duration = Duration::from_secs(34);
+
+/// How long a client may take to send a body: a slow one holds memory.
+const BODY_TIME: Duration = Duration::from_secs(60);
 
 /// Watches of all users, each of which holds memory for as long as it lives.
 const WATCHES: usize = 10_000;
@@ -79,6 +84,21 @@ fn too_many() -> ApiError {
     ApiError::new(429, "TooManyRequests", text).retry_after(1)
 }
 
+/// The `timeout` parameter: how long the client gives a request. Zero leaves it to the server.
+pub(crate) fn asked_time(query: &Query) -> Result<Option<Duration>, ApiError> {
+    let text = query.text("timeout");
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let asked = text.parse::<SignedDuration>().ok().and_then(|asked| Duration::try_from(asked).ok());
+    match asked {
+        Some(asked) => Ok(Some(asked).filter(|asked| !asked.is_zero())),
+        None => Err(ApiError::bad_request(format!(
+            "invalid timeout specified in the request URL: time: invalid duration {text:?}"
+        ))),
+    }
+}
+
 impl Limits {
     /// Counts a watch of a user.
     pub(crate) fn watch(&self, user: &str) -> Result<WatchPermit, ApiError> {
@@ -94,24 +114,43 @@ impl Limits {
 }
 
 impl Api {
-    /// Runs one request within its limits of number and time.
+    /// Runs one request within its limits of number and time, and within the
+    /// time that its client gives it.
     pub(crate) async fn limited<T>(
         &self,
         load: Load,
+        asked: Option<Duration>,
         work: impl Future<Output = Result<T, ApiError>>,
     ) -> Result<T, ApiError> {
-        let (semaphore, time) = match load {
+        let (semaphore, most) = match load {
             Load::Read => (&self.limits.reads, READ_TIME),
             Load::Write => (&self.limits.writes, WRITE_TIME),
             Load::Exempt => return work.await,
         };
         let _permit = self.turn(semaphore).await?;
+        self.timely(asked.map_or(most, |asked| asked.min(most)), work).await
+    }
+
+    /// Reads a body within the time a client has for it.
+    pub(crate) async fn received<T>(
+        &self,
+        reading: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        self.timely(BODY_TIME, reading).await
+    }
+
+    async fn timely<T>(
+        &self,
+        time: Duration,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
         tokio::select! {
             biased;
             done = work => done,
             () = self.clock.sleep(time) => {
-                let text = format!("the request took longer than {} s", time.as_secs());
-                Err(ApiError::new(504, "Timeout", format!("Timeout: {text}")).retry_after(1))
+                let text =
+                    "Timeout: request did not complete within requested timeout - context deadline exceeded";
+                Err(ApiError::new(504, "Timeout", text).retry_after(1))
             }
         }
     }
@@ -141,5 +180,19 @@ mod tests {
         limits.watch("b").unwrap();
         held.pop();
         limits.watch("a").unwrap();
+    }
+
+    #[test]
+    fn the_time_a_client_gives_is_a_go_duration() {
+        let asked = |text: &str| asked_time(&Query::parse(Some(&format!("timeout={text}"))));
+        for (text, millis) in
+            [("32s", 32_000), ("1m30s", 90_000), ("1.5s", 1_500), ("250ms", 250), ("1h", 3_600_000)]
+        {
+            assert_eq!(asked(text).unwrap(), Some(Duration::from_millis(millis)), "{text}");
+        }
+        assert_eq!((asked("").unwrap(), asked("0s").unwrap()), (None, None));
+        for text in ["abc", "5", "-1s"] {
+            assert_eq!(asked(text).unwrap_err().code, 400, "{text}");
+        }
     }
 }

@@ -23,7 +23,8 @@ use crate::tls::{self, CertificateError};
 /// a program with many informers holds one stream for each (spec/apiserver.md 2.1).
 const STREAMS: u32 = 1_000;
 
-/// Bytes of request headers.
+/// Bytes of request headers (spec/apiserver.md 18); HTTP/1.1 also buffers no
+/// more of a body than this.
 const HEADER_BYTES: u32 = 64 * 1_024;
 
 /// How long a client may take to shake hands.
@@ -137,7 +138,7 @@ impl Front {
             async move { Ok::<_, Infallible>(router::answer(api, peer, stop, request).await) }
         });
         let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new());
+        builder.http1().timer(TokioTimer::new()).max_buf_size(HEADER_BYTES as usize);
         builder
             .http2()
             .timer(TokioTimer::new())

@@ -19,7 +19,7 @@ use crate::http::query::Query;
 use crate::http::reply::{Reply, ResponseBody};
 use crate::http::status::ApiError;
 use crate::kinds::Kind;
-use crate::limits::Load;
+use crate::limits::{Load, asked_time};
 use crate::selector::FieldSelector;
 use crate::store::ObjectName;
 use crate::write::Door;
@@ -83,11 +83,12 @@ where
         Target::Other(path) => other(api, user, &path, &query, &request),
         Target::Resource(path) => {
             let user = user.ok_or_else(ApiError::unauthorized)?;
-            let call = read(user, path, query, request).await?;
+            let call = api.received(read(user, path, query, request)).await?;
             let verb = verb(&call);
             let name = wanted_name(&call);
             api.authorize(&call.user, &Attributes::resource(verb, &call.path, name.as_deref()))?;
-            let reply = api.limited(load(&call), resource(api, &call, transport)).await;
+            let asked = if verb == "watch" { None } else { asked_time(&call.query)? };
+            let reply = api.limited(load(&call), asked, resource(api, &call, transport)).await;
             warnings.extend(call.warnings.take());
             reply
         }
