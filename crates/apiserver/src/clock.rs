@@ -107,8 +107,37 @@ impl Chance for SeededChance {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// A clock that goes on by one step whenever it is read.
+    pub(crate) struct SteppingClock {
+        step: Duration,
+        elapsed: Mutex<Duration>,
+    }
+
+    impl SteppingClock {
+        pub(crate) fn new(step: Duration) -> Self {
+            Self { step, elapsed: Mutex::default() }
+        }
+    }
+
+    #[async_trait]
+    impl Clock for SteppingClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::UNIX_EPOCH
+        }
+
+        fn monotonic(&self) -> Duration {
+            let mut elapsed = self.elapsed.lock().unwrap();
+            *elapsed += self.step;
+            *elapsed
+        }
+
+        async fn sleep(&self, _: Duration) {
+            std::future::pending().await
+        }
+    }
 
     #[test]
     fn one_seed_gives_one_sequence() {

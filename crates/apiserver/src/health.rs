@@ -30,6 +30,11 @@ pub(crate) fn answer(api: &Api, path: &str, query: &Query) -> Result<Option<Repl
     if root == "readyz" && api.stopping.is_cancelled() {
         return Ok(Some(Reply::text(500, "[-]shutdown failed: reason withheld\nreadyz check failed\n")));
     }
+    // Alive all the same: a restart makes no room on a full disk.
+    if root != "livez" && check.is_none_or(|name| name == "store") && api.store.trouble().is_some() {
+        let text = format!("[+]ping ok\n[-]store failed: reason withheld\n{root} check failed\n");
+        return Ok(Some(Reply::text(500, text)));
+    }
     if check.is_some() || query.get("verbose").is_none() {
         return Ok(Some(Reply::text(200, "ok")));
     }

@@ -33,6 +33,7 @@ mod http;
 mod inprocess;
 mod kinds;
 mod limits;
+mod list;
 mod listen;
 mod object;
 mod present;

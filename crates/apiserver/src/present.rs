@@ -1,7 +1,6 @@
 //! Objects in the form a client asked for: plain, as Table, or metadata only
 //! (spec/apiserver.md 4.2, 4.3).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use crate::http::query::Query;
 use crate::http::reply::Reply;
 use crate::http::status::ApiError;
 use crate::kinds::Kind;
+use crate::list;
 use crate::object::Object;
 use crate::store::{Record, Revision};
 
@@ -32,6 +32,21 @@ pub(crate) struct Page {
     pub(crate) items: Vec<Arc<Record>>,
     pub(crate) resume: Option<String>,
     pub(crate) remaining: Option<usize>,
+}
+
+impl Page {
+    /// The metadata of the list.
+    pub(crate) fn metadata(&self) -> Value {
+        let mut metadata = Map::new();
+        metadata.insert("resourceVersion".to_owned(), json!(self.revision.to_string()));
+        if let Some(token) = &self.resume {
+            metadata.insert("continue".to_owned(), json!(token));
+        }
+        if let Some(remaining) = self.remaining {
+            metadata.insert("remainingItemCount".to_owned(), json!(remaining));
+        }
+        Value::Object(metadata)
+    }
 }
 
 /// Turns objects of one kind into what one client wants.
@@ -71,16 +86,14 @@ impl<'a> Presenter<'a> {
         }
     }
 
-    /// An answer with a page of a list.
+    /// An answer with a page of a list, in another form than [`list::reply`] gives.
     pub(crate) fn page(&self, page: &Page) -> Reply {
-        let metadata = list_metadata(page);
+        let metadata = page.metadata();
         let views = || page.items.iter().map(|record| self.kind.view(record));
         match self.form.shape {
-            Shape::Object if self.form == Form::default() => {
-                Reply::bytes(200, "application/json", self.encode_list(&metadata, &page.items))
-            }
             Shape::Object => {
-                let items: Vec<Value> = views().map(|object| self.item(object)).collect();
+                let items =
+                    views().map(|object| list::without_type(object.into_owned(), self.kind)).collect();
                 Reply::value(200, &self.list(&metadata, items), self.form)
             }
             Shape::Table => {
@@ -108,51 +121,6 @@ impl<'a> Presenter<'a> {
             "metadata": metadata,
             "items": items,
         })
-    }
-
-    /// An item of a list; those of built-in kinds do not repeat their type.
-    fn item(&self, object: Cow<'_, Value>) -> Value {
-        let mut object = object.into_owned();
-        if self.kind.custom().is_none()
-            && let Some(map) = object.as_object_mut()
-        {
-            map.shift_remove("apiVersion");
-            map.shift_remove("kind");
-        }
-        object
-    }
-
-    /// The same list as [`Self::list`], put together from encoded objects.
-    fn encode_list(&self, metadata: &Value, records: &[Arc<Record>]) -> Bytes {
-        let type_prefix =
-            format!("{{\"apiVersion\":\"{}\",\"kind\":\"{}\",", self.kind.api_version(), self.kind.kind);
-        let mut out = format!(
-            "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{metadata},\"items\":[",
-            self.kind.list_kind,
-            self.kind.api_version()
-        )
-        .into_bytes();
-        for (index, record) in records.iter().enumerate() {
-            if index > 0 {
-                out.push(b',');
-            }
-            let json = record.json();
-            match json.strip_prefix(type_prefix.as_bytes()) {
-                _ if !self.kind.is_stored_form(record) => {
-                    push_value(&mut out, &self.item(self.kind.view(record)))
-                }
-                Some(rest) if self.kind.custom().is_none() => {
-                    out.push(b'{');
-                    out.extend_from_slice(rest);
-                }
-                None if self.kind.custom().is_none() => {
-                    push_value(&mut out, &self.item(Cow::Borrowed(&record.value)));
-                }
-                _ => out.extend_from_slice(&json),
-            }
-        }
-        out.extend_from_slice(b"]}\n");
-        out.into()
     }
 
     pub(crate) fn table(&self, metadata: Value, columns: Value, rows: Vec<Value>) -> Value {
@@ -183,27 +151,11 @@ impl<'a> Presenter<'a> {
     }
 }
 
-fn push_value(out: &mut Vec<u8>, value: &Value) {
-    serde_json::to_writer(&mut *out, value).expect("a JSON value encodes into memory");
-}
-
 fn with_newline(json: &[u8]) -> Bytes {
     let mut bytes = Vec::with_capacity(json.len() + 1);
     bytes.extend_from_slice(json);
     bytes.push(b'\n');
     bytes.into()
-}
-
-fn list_metadata(page: &Page) -> Value {
-    let mut metadata = Map::new();
-    metadata.insert("resourceVersion".to_owned(), json!(page.revision.to_string()));
-    if let Some(token) = &page.resume {
-        metadata.insert("continue".to_owned(), json!(token));
-    }
-    if let Some(remaining) = page.remaining {
-        metadata.insert("remainingItemCount".to_owned(), json!(remaining));
-    }
-    Value::Object(metadata)
 }
 
 pub(crate) fn include(query: &Query) -> Result<Include, ApiError> {

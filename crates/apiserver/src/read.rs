@@ -1,5 +1,6 @@
 //! Get and list (spec/apiserver.md 7).
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::api::{Api, Call};
+use crate::http::accept::Form;
 use crate::http::query::option_error;
 use crate::http::reply::Reply;
 use crate::http::status::ApiError;
 use crate::kinds::Kind;
+use crate::list;
 use crate::present::{Page, Presenter};
 use crate::schema::FieldReason;
 use crate::selector::{FieldSelector, LabelSelector};
@@ -48,12 +51,19 @@ impl Selection {
         self.fields.pinned("metadata.name")
     }
 
-    pub(crate) fn matches(&self, kind: &Kind, record: &Record) -> bool {
-        self.labels.matches(&record.value)
-            && (self.fields.is_empty() || {
-                let object = kind.view(record);
-                self.fields.matches_with(|label| kind.field_value(&object, label))
-            })
+    pub(crate) fn matches(&self, kind: &Kind, name: &ObjectName, record: &Record) -> bool {
+        let labelled = self.labels.is_empty() || self.labels.matches_labels(Some(&record.labels()));
+        labelled && (self.fields.is_empty() || self.fields_match(kind, name, record))
+    }
+
+    /// The object is only decoded for fields that its name does not tell.
+    fn fields_match(&self, kind: &Kind, name: &ObjectName, record: &Record) -> bool {
+        let object = OnceCell::new();
+        self.fields.matches_with(|label| match label {
+            "metadata.name" => name.name.clone(),
+            "metadata.namespace" => name.namespace.clone(),
+            _ => kind.field_value(object.get_or_init(|| kind.view(record)), label),
+        })
     }
 }
 
@@ -126,10 +136,13 @@ impl Api {
     pub(crate) async fn list(
         &self,
         call: &Call,
-        kind: &Kind,
+        kind: &Arc<Kind>,
         namespace: Option<&str>,
     ) -> Result<Reply, ApiError> {
         let page = self.page(call, kind, namespace).await?;
+        if call.form == Form::default() {
+            return Ok(list::reply(kind, &page.metadata(), page.items));
+        }
         Ok(Presenter::new(self, call, kind)?.page(&page))
     }
 
@@ -173,6 +186,7 @@ impl Api {
                 Ok(self.store.list(&kind.resource, namespace))
             }
             Consistency::Continue(token @ Token { revision: Some(revision), .. }) => {
+                self.wait_for(*revision).await?;
                 let found = self.store.list_at(&kind.resource, namespace, *revision);
                 found.map_err(|_| expired_token(token))
             }
@@ -182,11 +196,7 @@ impl Api {
     fn latest(&self, kind: &Kind, namespace: Option<&str>, selection: &Selection) -> Snapshot {
         let pinned = selection.pinned_name().filter(|_| namespace.is_some() || !kind.namespaced);
         let Some(name) = pinned else { return self.store.list(&kind.resource, namespace) };
-        let name = ObjectName::new(namespace.unwrap_or_default(), name);
-        let revision = self.store.revision();
-        let items = self.store.get(&kind.resource, &name).map(|record| (name, record));
-        let newest = items.as_ref().map_or(revision, |(_, record)| record.revision.max(revision));
-        Snapshot { revision: newest, items: items.into_iter().collect() }
+        self.store.list_one(&kind.resource, &ObjectName::new(namespace.unwrap_or_default(), name))
     }
 
     /// Waits a little until `revision` exists.
@@ -232,7 +242,7 @@ fn cut(
     let mut matching = snapshot
         .items
         .into_iter()
-        .filter(|(name, record)| behind(name) && (everything || selection.matches(kind, record)));
+        .filter(|(name, record)| behind(name) && (everything || selection.matches(kind, name, record)));
     if limit == 0 {
         let items = matching.map(|(_, record)| record).collect();
         return Page { revision: snapshot.revision, items, resume: None, remaining: None };

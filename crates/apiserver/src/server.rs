@@ -1,6 +1,6 @@
 //! The server as its owner sees it: open, serve, shut down.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::json;
@@ -169,6 +169,17 @@ impl Server {
         )
     }
 
+    /// Copies the database to a new file, which must not exist yet, as it is at
+    /// this moment; clients go on writing. Secrets in it are sealed: keep the
+    /// file `secrets.key` of the folder with it. A server opened on the copy goes on
+    /// with revisions that this one will not reach, and tells watchers of this
+    /// one that their position is too old.
+    pub async fn back_up(&self, file: &Path) -> Result<(), StoreError> {
+        let (api, file) = (self.api.clone(), file.to_owned());
+        let copied = tokio::task::spawn_blocking(move || api.store.copy_to(&file)).await;
+        copied.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    }
+
     /// Ends watches cleanly, finishes writes and closes the store.
     pub async fn shutdown(self) {
         self.api.stopping.cancel();
@@ -193,9 +204,9 @@ async fn open_storage(options: &Options) -> Result<(Store, Authority), OpenError
         }
         Storage::Directory(folder) => folder.clone(),
     };
-    let clock = options.clock.clone();
+    let (clock, chance) = (options.clock.clone(), options.chance.clone());
     let opened = tokio::task::spawn_blocking(move || -> Result<_, OpenError> {
-        let store = Store::open(&folder, clock)?;
+        let store = Store::open(&folder, clock, chance)?;
         let authority = Authority::open(&folder, now)?;
         Ok((store, authority))
     });

@@ -65,7 +65,7 @@ impl Collector {
         self.position = self.api.store.revision();
         for resource in self.api.store.resources() {
             for (name, record) in self.api.store.list(&resource, None).items {
-                self.note(&resource, &name, &record.value);
+                self.note(&resource, &name, &record.lifecycle());
             }
         }
         self.due.extend(self.graph.owned());
@@ -100,9 +100,9 @@ impl Collector {
             };
             for change in &found.changes {
                 match &change.outcome {
-                    Outcome::Stored(record) => self.note(&change.resource, &change.name, &record.value),
+                    Outcome::Stored(record) => self.note(&change.resource, &change.name, &record.lifecycle()),
                     Outcome::Deleted(record) => {
-                        let uid = record.value.uid().to_owned();
+                        let uid = record.lifecycle().uid().to_owned();
                         let owners = self.waiting_owners(&uid);
                         self.due.extend(owners);
                         self.due.extend(self.graph.dependents(&uid));

@@ -178,9 +178,9 @@ impl Kind {
     pub(crate) fn view<'a>(&self, record: &'a Record) -> Cow<'a, Value> {
         match &self.source {
             Source::Builtin(definition) if definition.group == "events.k8s.io" => {
-                Cow::Owned(event::to_new(&record.value))
+                Cow::Owned(event::to_new(&record.peek()))
             }
-            Source::Builtin(_) => Cow::Borrowed(&record.value),
+            Source::Builtin(_) => record.peek(),
             Source::Custom(custom) => custom.view(record, self),
         }
     }
@@ -229,9 +229,9 @@ impl Custom {
 
     fn view<'a>(&self, record: &'a Record, kind: &Kind) -> Cow<'a, Value> {
         if self.is_stored_form(record, kind) {
-            return Cow::Borrowed(&record.value);
+            return record.peek();
         }
-        let mut value = record.value.clone();
+        let mut value = record.peek().into_owned();
         value["apiVersion"] = kind.api_version().into();
         self.schema.prune(&mut value);
         self.schema.default(&mut value);

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
+use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
 use super::Shared;
-use super::log::{Log, Row};
+use super::log::{Log, Trouble};
 use super::record::{Change, ObjectName, Outcome, Record, ResourceId, Revision};
 use crate::clock::Clock;
 
 /// Bytes of one encoded object; upstream's store refuses more (spec/apiserver.md 18).
 const LARGEST_OBJECT: usize = 1_536 * 1_024;
+
+/// Bytes kept for encoding the next object; most objects are smaller.
+const SCRATCH_BYTES: usize = 64 * 1_024;
 
 /// The state a writer has seen and builds on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +70,8 @@ pub(crate) enum WriteError {
         size: usize,
     },
     /// The disk refused; nothing was committed.
-    #[error("the store cannot be written")]
-    Disk,
+    #[error("the store cannot be written: {}", .0.text())]
+    Disk(Trouble),
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
@@ -93,6 +97,8 @@ pub(super) struct Committer {
     clock: Arc<dyn Clock>,
     revision: Revision,
     unused: Vec<Revision>,
+    /// Where objects are encoded.
+    scratch: Vec<u8>,
 }
 
 impl Committer {
@@ -102,13 +108,13 @@ impl Committer {
         clock: Arc<dyn Clock>,
         revision: Revision,
     ) -> Self {
-        Self { shared, log, clock, revision, unused: Vec::new() }
+        Self { shared, log, clock, revision, unused: Vec::new(), scratch: Vec::new() }
     }
 
     /// Commits what still holds of `batch` in one transaction and answers all.
     pub(super) fn commit(&mut self, batch: Vec<Pending>) {
         let mut overlay = Overlay::new();
-        let mut accepted = Vec::with_capacity(batch.len());
+        let (mut accepted, mut refused) = (Vec::with_capacity(batch.len()), Vec::new());
         for Pending { write, reply } in batch {
             match self.accept(&overlay, write) {
                 Ok((change, bytes)) => {
@@ -119,20 +125,22 @@ impl Committer {
                     overlay.insert((change.resource.clone(), change.name.clone()), present);
                     accepted.push(Accepted { change, bytes, reply });
                 }
-                Err(error) => drop(reply.send(Err(error))),
+                Err(error) => refused.push((reply, error)),
             }
         }
-        if accepted.is_empty() {
-            return;
-        }
-        if let Err(error) = self.persist(&accepted) {
-            tracing::error!(%error, "the log cannot be written, {} writes are refused", accepted.len());
-            for write in accepted {
-                drop(write.reply.send(Err(WriteError::Disk)));
+        if !accepted.is_empty() {
+            match self.persist(&accepted) {
+                Ok(()) => self.publish(accepted),
+                Err(trouble) => {
+                    let failed = accepted.into_iter().map(|write| (write.reply, WriteError::Disk(trouble)));
+                    refused.extend(failed);
+                }
             }
-            return;
         }
-        self.publish(accepted);
+        // Last: who is refused because of a write of this batch can read that write.
+        for (reply, error) in refused {
+            drop(reply.send(Err(error)));
+        }
     }
 
     /// Checks a write against the state it will meet and gives it a revision.
@@ -155,20 +163,31 @@ impl Committer {
         let stores = matches!(write.action, Action::Put(_));
         let mut value = match (write.action, &previous) {
             (Action::Put(value), _) => value,
-            (Action::Delete, Some(previous)) => previous.value.clone(),
+            (Action::Delete, Some(previous)) => previous.peek().into_owned(),
             (Action::Delete, None) => return Err(WriteError::Moved),
         };
         value["metadata"]["resourceVersion"] = Value::String(revision.to_string());
-        let json = serde_json::to_vec(&value).expect("a JSON value encodes");
+        let json = self.encode(&value);
         let bytes = json.len();
         if bytes > LARGEST_OBJECT {
             return Err(WriteError::TooLarge { size: bytes });
         }
         self.revision = revision;
-        let record = Arc::new(Record::encoded(revision, value, json.into()));
+        let record = Arc::new(Record::stored(revision, json));
         let outcome = if stores { Outcome::Stored(record) } else { Outcome::Deleted(record) };
+        let previous = previous.map(|previous| previous.cold());
         let change = Change { resource: write.resource, name: write.name, previous, outcome };
         Ok((Arc::new(change), bytes))
+    }
+
+    /// The JSON in memory of exactly its size: it stays for long, and what a
+    /// growing buffer leaves behind between such pieces would stay as well.
+    fn encode(&mut self, value: &Value) -> Bytes {
+        self.scratch.clear();
+        serde_json::to_writer(&mut self.scratch, value).expect("a JSON value encodes into memory");
+        let json = Bytes::copy_from_slice(&self.scratch);
+        self.scratch.shrink_to(SCRATCH_BYTES);
+        json
     }
 
     fn present(&self, overlay: &Overlay, resource: &ResourceId, name: &ObjectName) -> Option<Arc<Record>> {
@@ -178,11 +197,21 @@ impl Committer {
         }
     }
 
-    fn persist(&mut self, accepted: &[Accepted]) -> Result<(), rusqlite::Error> {
+    /// Makes the writes durable. After an error of the disk nothing is tried
+    /// again: what a failed sync left behind is not known.
+    fn persist(&mut self, accepted: &[Accepted]) -> Result<(), Trouble> {
         let Some(log) = &mut self.log else { return Ok(()) };
+        if self.shared.trouble() == Some(Trouble::Broken) {
+            return Err(Trouble::Broken);
+        }
         let compacted = self.shared.read(|state| state.compacted);
-        let rows = accepted.iter().map(|write| Row::of(&write.change));
-        log.append(rows, &self.unused, compacted)?;
+        let changes = accepted.iter().map(|write| &*write.change);
+        let appended = log.append(changes, &self.unused, compacted).map_err(|error| {
+            tracing::error!(%error, "the log cannot be written, {} writes are refused", accepted.len());
+            Trouble::of(&error)
+        });
+        self.shared.set_trouble(appended.err());
+        appended?;
         self.unused.clear();
         Ok(())
     }
@@ -196,6 +225,7 @@ impl Committer {
             touched.insert(write.change.resource.clone(), write.change.revision());
         }
         let unused = state.trim(now);
+        state.cool();
         if self.log.is_some() {
             self.unused.extend(unused);
         }
@@ -211,7 +241,9 @@ impl Committer {
 
     /// Marks the log as closed in good order.
     pub(super) fn close(&mut self) {
+        // A log that failed stays marked as open: the next start checks it.
         if let Some(log) = &mut self.log
+            && self.shared.trouble() != Some(Trouble::Broken)
             && let Err(error) = log.close(self.revision)
         {
             tracing::warn!(%error, "the log could not be marked as closed");

@@ -1,27 +1,31 @@
 //! The committed state, its recent history, and the one way to change them.
 //!
-//! All current objects and a window of changes live in memory; a directory
-//! store appends every change to a SQLite log before anybody sees it and reads
-//! that log once, at the start. Readers therefore never wait for a disk, and a
-//! list at an older revision is the present list with the later changes undone.
+//! All current objects and a window of changes live in memory, as JSON; a
+//! directory store appends every change to a SQLite log before anybody sees it
+//! and reads that log once, at the start. Readers therefore never wait for a
+//! disk, and a list at an older revision is the present list with the later
+//! changes undone. Only `log` and `file` speak SQL.
 
 mod commit;
+mod file;
 mod log;
 mod record;
+mod seal;
 mod state;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use commit::{Action, Expected, Guard, Write, WriteError};
+pub(crate) use log::Trouble;
 pub(crate) use record::{Change, ObjectName, Outcome, Record, ResourceId, Revision};
 pub(crate) use state::{Changes, Compacted, Snapshot};
 
-use crate::clock::Clock;
+use crate::clock::{Chance, Clock};
 use commit::{Committer, Pending};
 use log::Log;
 use state::State;
@@ -67,15 +71,33 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
+    /// A store in memory has no database that could be copied.
+    #[error("a store in memory cannot be copied")]
+    InMemory,
 }
 
 /// State shared by readers and the writer.
 struct Shared {
     state: RwLock<State>,
     revision: watch::Sender<Revision>,
+    /// Why the last commit failed, if it did.
+    trouble: Mutex<Option<Trouble>>,
 }
 
 impl Shared {
+    fn new(state: State) -> Arc<Self> {
+        let revision = watch::Sender::new(state.revision);
+        Arc::new(Self { state: RwLock::new(state), revision, trouble: Mutex::default() })
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_trouble(&self, trouble: Option<Trouble>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -95,22 +117,31 @@ enum Writer {
 pub(crate) struct Store {
     shared: Arc<Shared>,
     writer: Writer,
+    /// Where the database is; `None` in memory.
+    folder: Option<PathBuf>,
 }
 
 impl Store {
     /// An empty store that forgets everything when it is dropped.
     pub(crate) fn memory(clock: Arc<dyn Clock>) -> Self {
-        let shared = Arc::new(Shared { state: RwLock::default(), revision: watch::Sender::new(0) });
+        let shared = Shared::new(State::default());
         let committer = Committer::new(shared.clone(), None, clock, 0);
-        Self { shared, writer: Writer::Inline(Mutex::new(committer)) }
+        Self { shared, writer: Writer::Inline(Mutex::new(committer)), folder: None }
     }
 
     /// Opens the store in `folder`, creating it if needed.
-    pub(crate) fn open(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let mut log = Log::open(folder)?;
-        let loaded = log.load(clock.monotonic())?;
-        let next = loaded.revision;
-        let shared = Arc::new(Shared { state: RwLock::new(loaded), revision: watch::Sender::new(next) });
+    pub(crate) fn open(
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+    ) -> Result<Self, StoreError> {
+        Self::with_log(Log::open(folder, chance)?, folder, clock)
+    }
+
+    fn with_log(mut log: Log, folder: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let state = log.load(clock.monotonic())?;
+        let next = state.revision;
+        let shared = Shared::new(state);
         let mut committer = Committer::new(shared.clone(), Some(log), clock, next);
         let (sender, mut receiver) = mpsc::channel::<Pending>(WRITE_QUEUE);
         let thread = std::thread::Builder::new()
@@ -128,7 +159,19 @@ impl Store {
             })
             .map_err(|source| StoreError::Folder { path: folder.display().to_string(), source })?;
         let writer = Writer::Thread { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) };
-        Ok(Self { shared, writer })
+        Ok(Self { shared, writer, folder: Some(folder.to_owned()) })
+    }
+
+    /// Why writes are refused at the moment; `None` while the disk is well.
+    pub(crate) fn trouble(&self) -> Option<Trouble> {
+        self.shared.trouble()
+    }
+
+    /// Copies the database to a new file, as it is at this moment. Blocks for
+    /// as long as the copy takes; writers do not wait for it.
+    pub(crate) fn copy_to(&self, target: &Path) -> Result<(), StoreError> {
+        let folder = self.folder.as_ref().ok_or(StoreError::InMemory)?;
+        file::copy(&file::database(folder), target)
     }
 
     /// The newest committed revision.
@@ -139,6 +182,14 @@ impl Store {
     /// The present state of one object.
     pub(crate) fn get(&self, resource: &ResourceId, name: &ObjectName) -> Option<Arc<Record>> {
         self.shared.read(|state| state.get(resource, name))
+    }
+
+    /// The list that could hold this object alone.
+    pub(crate) fn list_one(&self, resource: &ResourceId, name: &ObjectName) -> Snapshot {
+        self.shared.read(|state| {
+            let found = state.get(resource, name).map(|record| (name.clone(), record));
+            Snapshot { revision: state.revision, items: found.into_iter().collect() }
+        })
     }
 
     /// All objects of a resource, or those of one namespace.

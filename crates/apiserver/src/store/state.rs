@@ -1,6 +1,7 @@
 //! The state in memory: current objects and the window of recent changes.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,10 @@ const MOST_CHANGES: usize = 100_000;
 
 /// Encoded bytes of changes that are kept at most, for the same reason.
 const MOST_BYTES: usize = 64 * 1024 * 1024;
+
+/// Objects looked at per commit for decoded values that nobody needs any more:
+/// few enough to cost nothing beside a commit, enough to come round.
+const COOLED_AT_ONCE: usize = 64;
 
 /// A revision that the history no longer covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +76,8 @@ pub(super) struct State {
     collections: BTreeMap<ResourceId, Collection>,
     history: VecDeque<Remembered>,
     history_bytes: usize,
+    /// The last object that was looked at for a decoded value.
+    hand: Option<(ResourceId, ObjectName)>,
 }
 
 impl State {
@@ -202,18 +209,52 @@ impl State {
             if count <= KEEP_CHANGES || !(old || crowded) {
                 break;
             }
-            let change = oldest.change.clone();
-            self.history_bytes -= oldest.bytes;
-            self.history.pop_front();
-            if let Some(collection) = self.collections.get_mut(&change.resource) {
-                collection.changes.pop_front();
-            }
-            self.compacted = change.revision();
-            unused.extend(change.previous.as_ref().map(|previous| previous.revision));
-            if matches!(change.outcome, Outcome::Deleted(_)) {
-                unused.push(change.revision());
-            }
+            self.drop_oldest(&mut unused);
         }
         unused
+    }
+
+    /// Drops the whole history: what came before this revision cannot be asked for.
+    pub(super) fn forget(&mut self) -> Vec<Revision> {
+        let mut unused = Vec::new();
+        while !self.history.is_empty() {
+            self.drop_oldest(&mut unused);
+        }
+        self.compacted = self.revision;
+        unused
+    }
+
+    fn drop_oldest(&mut self, unused: &mut Vec<Revision>) {
+        let Some(Remembered { change, bytes, .. }) = self.history.pop_front() else { return };
+        self.history_bytes -= bytes;
+        if let Some(collection) = self.collections.get_mut(&change.resource) {
+            collection.changes.pop_front();
+        }
+        self.compacted = change.revision();
+        unused.extend(change.previous.as_ref().map(|previous| previous.revision));
+        if matches!(change.outcome, Outcome::Deleted(_)) {
+            unused.push(change.revision());
+        }
+    }
+
+    /// Drops decoded values of the next few objects, going round.
+    pub(super) fn cool(&mut self) {
+        let from = self.hand.take();
+        let first = from.as_ref().map_or(Bound::Unbounded, |(resource, _)| Bound::Included(resource));
+        let mut left = COOLED_AT_ONCE;
+        for (resource, collection) in self.collections.range_mut((first, Bound::Unbounded)) {
+            let after = match &from {
+                Some((hand, name)) if hand == resource => Bound::Excluded(name),
+                _ => Bound::Unbounded,
+            };
+            for (name, record) in collection.objects.range_mut((after, Bound::Unbounded)) {
+                *record = record.cold();
+                left -= 1;
+                if left == 0 {
+                    self.hand = Some((resource.clone(), name.clone()));
+                    return;
+                }
+            }
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{SystemChance, SystemClock};
 
 fn pods() -> ResourceId {
     ResourceId::new("", "pods")
@@ -34,8 +34,12 @@ fn memory() -> Store {
     Store::memory(Arc::new(SystemClock::new()))
 }
 
+fn opened(folder: &Path) -> Result<Store, StoreError> {
+    Store::open(folder, Arc::new(SystemClock::new()), Arc::new(SystemChance))
+}
+
 fn open(folder: &Path) -> Store {
-    Store::open(folder, Arc::new(SystemClock::new())).expect("the folder can be opened")
+    opened(folder).expect("the folder can be opened")
 }
 
 /// Ends a store as a crash would: the log is not marked as closed.
@@ -159,7 +163,7 @@ async fn the_last_delete_is_not_forgotten_by_a_restart() {
 fn a_folder_belongs_to_one_store() {
     let folder = tempfile::tempdir().unwrap();
     let first = open(folder.path());
-    let second = Store::open(folder.path(), Arc::new(SystemClock::new()));
+    let second = opened(folder.path());
     assert!(matches!(second, Err(StoreError::Locked { .. })));
     drop(first);
     open(folder.path());
@@ -233,7 +237,7 @@ async fn rows_that_nothing_refers_to_leave_the_log() {
     }
     store.close();
     drop(store);
-    let mut log = Log::open(folder.path()).unwrap();
+    let mut log = Log::open(folder.path(), Arc::new(SystemChance)).unwrap();
     let state = log.load(Duration::ZERO).unwrap();
     log.append(std::iter::empty(), &[1, 2], 3).unwrap();
     log.close(state.revision).unwrap();
@@ -243,4 +247,254 @@ async fn rows_that_nothing_refers_to_leave_the_log() {
     assert_eq!(store.changes(&pods(), 2, 10).unwrap_err(), Compacted { oldest: 3 });
     assert_eq!(store.changes(&pods(), 3, 10).unwrap().changes.len(), 2);
     assert_eq!(store.list_at(&pods(), None, 3).unwrap().items[0].1.revision, 3);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_nothing_is_acknowledged() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path(), Arc::new(SystemChance)).unwrap();
+    log.fill_up();
+    let store = Store::with_log(log, folder.path(), Arc::new(SystemClock::new())).unwrap();
+    let mut acknowledged = Vec::new();
+    let refusal = loop {
+        let text = format!("x{}", acknowledged.len());
+        match store.write(put(&text, 1, Expected::Absent)).await {
+            Ok(_) => acknowledged.push(text),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(matches!(refusal, WriteError::Disk(Trouble::Full)), "{refusal}");
+    assert_eq!(store.trouble(), Some(Trouble::Full));
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(names(&store.list(&pods(), None)), sorted(acknowledged.clone()), "what failed is not shown");
+    drop(store);
+    let store = open(folder.path());
+    assert_eq!(names(&store.list(&pods(), None)), sorted(acknowledged));
+    assert_eq!(store.trouble(), None);
+    store.write(put("y", 1, Expected::Absent)).await.unwrap();
+}
+
+/// The database of a store that was closed with one object in it.
+async fn closed_database(folder: &Path) -> rusqlite::Connection {
+    let store = open(folder);
+    store.write(put("x", 1, Expected::Absent)).await.unwrap();
+    store.close();
+    drop(store);
+    rusqlite::Connection::open(folder.join("objects.sqlite")).unwrap()
+}
+
+fn refusal(folder: &Path) -> String {
+    opened(folder).map(drop).expect_err("it is refused").to_string()
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = closed_database(folder.path()).await;
+    database.execute("UPDATE meta SET value = 3 WHERE key = 'format'", []).unwrap();
+    drop(database);
+    let text = refusal(folder.path());
+    assert!(text.ends_with("cannot be read: it has format 3, this program knows 2"), "{text}");
+}
+
+#[tokio::test]
+async fn a_changed_byte_is_noticed() {
+    for change in [
+        "UPDATE log SET value = CAST(replace(CAST(value AS TEXT), '\"value\":1', '\"value\":2') AS BLOB)",
+        "UPDATE log SET name = 'y'",
+        "UPDATE log SET deleted = 1",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let database = closed_database(folder.path()).await;
+        assert_eq!(database.execute(change, []).unwrap(), 1);
+        drop(database);
+        let text = refusal(folder.path());
+        assert!(text.ends_with("row 1 is damaged: it does not fit its checksum"), "{change}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(
+        folder.path().join("objects.sqlite"),
+        "not a database, but longer than its header ".repeat(9),
+    )
+    .unwrap();
+    let text = refusal(folder.path());
+    assert!(text.contains("objects.sqlite cannot be used"), "{text}");
+}
+
+#[tokio::test]
+async fn a_page_that_was_overwritten_is_noticed_after_a_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    for number in 0..200 {
+        store.write(put(&format!("x{number}"), number, Expected::Absent)).await.unwrap();
+    }
+    crash(folder.path(), store);
+    let file = folder.path().join("objects.sqlite");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4_096].fill(0x5a);
+    std::fs::write(&file, bytes).unwrap();
+    let text = refusal(folder.path());
+    assert!(text.contains("is damaged") || text.contains("cannot be used"), "{text}");
+}
+
+#[tokio::test]
+async fn hc_22_a_copy_begins_beyond_the_original_and_without_its_history() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let x = store.write(put("x", 1, Expected::Absent)).await.unwrap();
+    let last = store.write(put("x", 2, Expected::At(x.revision))).await.unwrap();
+    let restored = tempfile::tempdir().unwrap();
+    store.copy_to(&restored.path().join("objects.sqlite")).unwrap();
+    let after = store.write(put("y", 1, Expected::Absent)).await.unwrap();
+    assert!(store.copy_to(&restored.path().join("objects.sqlite")).is_err(), "no file is overwritten");
+    drop(store);
+
+    let copy = open(restored.path());
+    assert!(copy.revision() > after.revision + 1_000_000, "{}", copy.revision());
+    assert_eq!(names(&copy.list(&pods(), None)), ["x"]);
+    assert_eq!(copy.get(&pods(), &name("x")).unwrap().value["value"], 2);
+    assert!(copy.changes(&pods(), last.revision, 10).is_err(), "old watchers must begin anew");
+    assert!(copy.changes(&pods(), copy.revision(), 10).is_ok());
+    let next = copy.write(put("z", 1, Expected::Absent)).await.unwrap();
+    drop(copy);
+    // Only the first start jumps, and the superseded state is gone for good.
+    let again = open(restored.path());
+    assert_eq!(again.revision(), next.revision);
+    drop(again);
+    let database = rusqlite::Connection::open(restored.path().join("objects.sqlite")).unwrap();
+    let rows: i64 = database.query_row("SELECT count(*) FROM log", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 2);
+}
+
+#[tokio::test]
+async fn every_commit_is_synced_and_the_log_of_the_database_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = file::connect(&folder.path().join("objects.sqlite")).unwrap();
+    let setting = |name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(setting("synchronous"), 2, "FULL: a commit is on the disk when it returns");
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+    assert!(setting("wal_autocheckpoint") > 0 && setting("journal_size_limit") > 0);
+}
+
+#[tokio::test]
+async fn the_database_stays_small_when_one_object_changes_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(crate::clock::tests::SteppingClock::new(Duration::from_secs(1)));
+    let store = Store::open(folder.path(), clock, Arc::new(SystemChance)).unwrap();
+    let mut at = store.write(put("x", 0, Expected::Absent)).await.unwrap().revision;
+    for value in 1..1_300 {
+        at = store.write(put("x", value, Expected::At(at))).await.unwrap().revision;
+    }
+    drop(store);
+    let database = rusqlite::Connection::open(folder.path().join("objects.sqlite")).unwrap();
+    let rows: i64 = database.query_row("SELECT count(*) FROM log", [], |row| row.get(0)).unwrap();
+    // A thousand changes are kept, and the state before the oldest of them.
+    assert!((1_000..=1_003).contains(&rows), "{rows} rows");
+    let store = open(folder.path());
+    assert_eq!(store.changes(&pods(), at - 999, 2_000).unwrap().changes.len(), 999);
+    assert!(store.changes(&pods(), at - 1_100, 1).is_err());
+}
+
+#[tokio::test]
+async fn decoded_values_do_not_pile_up() {
+    let store = memory();
+    for number in 0..100 {
+        store.write(put(&format!("x{number:03}"), number, Expected::Absent)).await.unwrap();
+    }
+    let warm = |store: &Store| {
+        let list = store.list(&pods(), None).items;
+        list.iter().filter(|(_, record)| record.is_warm()).count()
+    };
+    assert_eq!(warm(&store), 0, "a write leaves nothing decoded");
+    for (_, record) in store.list(&pods(), None).items {
+        assert_eq!((record.labels().len(), record.is_warm()), (0, false));
+        assert_eq!((record.peek()["metadata"]["namespace"].as_str(), record.is_warm()), (Some("a"), false));
+        assert_eq!(record.value["metadata"]["namespace"], "a");
+    }
+    assert_eq!(warm(&store), 100);
+    for number in 0..4 {
+        store.write(put(&format!("y{number}"), number, Expected::Absent)).await.unwrap();
+    }
+    assert_eq!(warm(&store), 0);
+}
+
+#[test]
+fn labels_are_read_without_the_rest() {
+    let json =
+        r#"{"metadata":{"name":"x","labels":{"a":"1"},"managedFields":[{"f":{}}]},"data":{"labels":"no"}}"#;
+    let record = Record::stored(1, json.into());
+    assert_eq!(*record.labels(), *json!({"a": "1"}).as_object().unwrap());
+    assert!(!record.is_warm());
+    assert!(Record::stored(1, r#"{"metadata":{"name":"x"}}"#.into()).labels().is_empty());
+    let decoded = Record::new(1, serde_json::from_str(json).unwrap());
+    assert_eq!(decoded.labels(), record.labels());
+}
+
+#[test]
+fn the_lifecycle_of_an_object_is_read_without_the_rest() {
+    let kept = json!({
+        "name": "x", "uid": "u", "deletionTimestamp": "2026-03-31T10:00:00Z", "finalizers": ["a/b"],
+        "ownerReferences": [{"uid": "o", "name": "owner", "kind": "Owner", "apiVersion": "v1"}],
+    });
+    let mut object = json!({"metadata": kept, "data": {"finalizers": ["no"]}});
+    object["metadata"]["managedFields"] = json!([{"manager": "m"}]);
+    let record = Record::stored(1, object.to_string().into());
+    assert_eq!(record.lifecycle(), json!({ "metadata": kept }));
+    assert_eq!(Record::new(1, object).lifecycle(), record.lifecycle());
+    assert!(!record.is_warm());
+}
+
+fn secret(text: &str, word: &str) -> Write {
+    let (resource, name) = (ResourceId::new("", "secrets"), name(text));
+    let action = Action::Put(json!({"metadata": {"namespace": "a", "name": text}, "data": {"word": word}}));
+    Write { resource, name, expected: Expected::Absent, guard: None, action }
+}
+
+#[tokio::test]
+async fn secrets_are_sealed_in_the_files_and_open_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let stored = store.write(secret("x", "geheim-geheim")).await.unwrap();
+    store.write(put("geheimnis-pod", 1, Expected::Absent)).await.unwrap();
+    let holds = |text: &str| {
+        let files = ["objects.sqlite", "objects.sqlite-wal"].map(|name| folder.path().join(name));
+        let bytes = files.iter().filter_map(|file| std::fs::read(file).ok()).collect::<Vec<_>>().concat();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    assert!(holds("geheimnis-pod"), "what is no Secret is plain");
+    assert!(!holds("geheim-geheim"));
+    drop(store);
+    let store = open(folder.path());
+    let again = store.get(&ResourceId::new("", "secrets"), &name("x")).unwrap();
+    assert_eq!((again.revision, again.json()), (stored.revision, stored.json()));
+}
+
+#[tokio::test]
+async fn a_secret_fits_its_place_and_its_key_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.write(secret("x", "geheim")).await.unwrap();
+    drop(store);
+    let key = seal::key_file(folder.path());
+    let kept = std::fs::read(&key).unwrap();
+    std::fs::write(&key, [7; 32]).unwrap();
+    let text = refusal(folder.path());
+    assert!(text.ends_with("row 1 is a Secret that the key beside it does not open"), "{text}");
+    std::fs::remove_file(&key).unwrap();
+    let text = refusal(folder.path());
+    assert!(text.contains("secrets.key cannot be used"), "no new key is made for old Secrets: {text}");
+    std::fs::write(&key, &kept[1..]).unwrap();
+    let text = refusal(folder.path());
+    assert!(text.ends_with("it has 31 bytes, a key has 32"), "{text}");
+    std::fs::write(&key, &kept).unwrap();
+    open(folder.path());
 }

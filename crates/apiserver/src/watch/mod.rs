@@ -24,7 +24,7 @@ use crate::kinds::Kind;
 use crate::limits::WatchPermit;
 use crate::present::refuse_yaml;
 use crate::read::Selection;
-use crate::store::{Change, Outcome, Record, Revision};
+use crate::store::{Change, ObjectName, Outcome, Record, Revision};
 use lines::Lines;
 use start::{Start, WatchOptions};
 
@@ -137,15 +137,16 @@ impl Watch {
                 }
                 self.position = list.revision;
                 self.mark_due = marked && self.bookmarks;
-                let records = list.items.into_iter().map(|(_, record)| record).rev();
-                self.initial = records.filter(|record| self.selects(record)).collect();
+                let selected =
+                    list.items.into_iter().rev().filter(|(name, record)| self.selects(name, record));
+                self.initial = selected.map(|(_, record)| record).collect();
             }
         }
         Ok(())
     }
 
-    fn selects(&self, record: &Record) -> bool {
-        self.selection.is_everything() || self.selection.matches(&self.kind, record)
+    fn selects(&self, name: &ObjectName, record: &Record) -> bool {
+        self.selection.is_everything() || self.selection.matches(&self.kind, name, record)
     }
 
     /// The next lines to send; `None` ends the watch.
@@ -215,20 +216,20 @@ impl Watch {
         if self.namespace.as_ref().is_some_and(|only| *only != change.name.namespace) {
             return;
         }
-        let before = change.previous.as_ref().filter(|record| self.selects(record)).cloned();
-        match (&change.outcome, before) {
-            (Outcome::Stored(record), None) if self.selects(record) => {
-                self.lines.event(frame, "ADDED", record, None);
-            }
-            (Outcome::Stored(record), Some(_)) if self.selects(record) => {
-                self.lines.event(frame, "MODIFIED", record, None);
-            }
+        let before = change.previous.as_ref().filter(|record| self.selects(&change.name, record));
+        let after = match &change.outcome {
+            Outcome::Stored(record) => Some(record).filter(|record| self.selects(&change.name, record)),
+            Outcome::Deleted(_) => None,
+        };
+        match (before, after, &change.outcome) {
+            (None, Some(record), _) => self.lines.event(frame, "ADDED", record, None),
+            (Some(_), Some(record), _) => self.lines.event(frame, "MODIFIED", record, None),
             // It left the selection: its content while it belonged, at the revision it left.
-            (Outcome::Stored(record), Some(before)) => {
-                self.lines.event(frame, "DELETED", &before, Some(record.revision));
+            (Some(before), None, Outcome::Stored(record)) => {
+                self.lines.event(frame, "DELETED", before, Some(record.revision));
             }
-            (Outcome::Deleted(record), Some(_)) => self.lines.event(frame, "DELETED", record, None),
-            (Outcome::Stored(_) | Outcome::Deleted(_), None) => {}
+            (Some(_), None, Outcome::Deleted(record)) => self.lines.event(frame, "DELETED", record, None),
+            (None, None, _) => {}
         }
     }
 

@@ -93,6 +93,8 @@ impl Api {
     ) -> Result<Arc<Record>, ApiError> {
         for _ in 0..ATTEMPTS {
             let live = self.existing(kind, name)?;
+            // Decoded once for all that follows.
+            let stored_now: &Value = &live.value;
             let view = kind.view(&live);
             let (object, owned) = match propose(&view)? {
                 Proposal::Unchanged => return Ok(live),
@@ -105,7 +107,7 @@ impl Api {
             terms.report(call, kind, &settled.findings, &settled.object)?;
             warn(call, kind, &settled.object);
             let stored = kind.stored_form(settled.object);
-            if apply::same_but_times(&live.value, &stored) {
+            if apply::same_but_times(stored_now, &stored) {
                 return Ok(live);
             }
             if terms.dry_run {
@@ -158,7 +160,7 @@ fn refused(error: &WriteError) -> ApiError {
         WriteError::Moved | WriteError::GuardMoved => {
             ApiError::new(409, "Conflict", "the object has been modified; please try again")
         }
-        WriteError::Disk => ApiError::internal(error),
+        WriteError::Disk(_) => ApiError::unavailable(&error.to_string()),
         WriteError::Closed => ApiError::unavailable("the server is stopping"),
     }
 }
