@@ -84,7 +84,7 @@ async fn hc_21_a_future_revision_is_waited_for_and_then_refused() {
 }
 
 #[tokio::test]
-async fn selectors_choose_by_labels_and_fields() {
+async fn hc_49_selectors_choose_by_labels_and_fields() {
     let (_server, client) = five().await;
     for (query, wanted) in [
         ("labelSelector=name%3Da", vec!["a"]),

@@ -40,12 +40,12 @@ impl Clock for MovableClock {
 }
 
 /// An open watch, read event by event.
-struct Watch {
+pub(crate) struct Watch {
     events: futures::stream::BoxStream<'static, Value>,
 }
 
 impl Watch {
-    async fn open(client: &Client, path: &str, accept: &str) -> Self {
+    pub(crate) async fn open(client: &Client, path: &str, accept: &str) -> Self {
         let request = Request::builder().method(Method::GET).uri(path).header("accept", accept);
         let request = request.body(Vec::new()).unwrap();
         let lines = client.request_stream(request).await.expect("a watch is answered with 200").lines();
@@ -57,18 +57,18 @@ impl Watch {
         Self { events: events.boxed() }
     }
 
-    async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         tokio::time::timeout(PATIENCE, self.events.next()).await.expect("an event in time")
     }
 
     /// Type and name of the next event.
-    async fn told(&mut self) -> (String, String) {
+    pub(crate) async fn told(&mut self) -> (String, String) {
         let event = self.next().await.expect("the watch goes on");
         (event["type"].as_str().unwrap().to_owned(), metadata(&event["object"], "name").to_owned())
     }
 }
 
-fn told(kind: &str, name: &str) -> (String, String) {
+pub(crate) fn told(kind: &str, name: &str) -> (String, String) {
     (kind.to_owned(), name.to_owned())
 }
 
