@@ -220,9 +220,10 @@ impl Committer {
         let now = self.clock.monotonic();
         let mut state = self.shared.state.write().unwrap_or_else(PoisonError::into_inner);
         let mut touched = BTreeMap::new();
-        for write in &accepted {
-            state.apply(write.change.clone(), now, write.bytes);
-            touched.insert(write.change.resource.clone(), write.change.revision());
+        let mut done = Vec::with_capacity(accepted.len());
+        for Accepted { change, bytes, reply } in accepted {
+            touched.insert(change.resource.clone(), change.revision());
+            done.push((reply, state.apply(change, now, bytes)));
         }
         let unused = state.trim(now);
         state.cool();
@@ -234,8 +235,8 @@ impl Committer {
         }
         drop(state);
         self.shared.revision.send_replace(self.revision);
-        for write in accepted {
-            drop(write.reply.send(Ok(write.change.record().clone())));
+        for (reply, record) in done {
+            drop(reply.send(Ok(record)));
         }
     }
 

@@ -129,7 +129,7 @@ impl Log {
             if revision > state.compacted {
                 let previous = state.get(&resource, &name);
                 let outcome = if deleted { Outcome::Deleted(record) } else { Outcome::Stored(record) };
-                state.apply(Arc::new(Change { resource, name, previous, outcome }), now, bytes);
+                drop(state.apply(Arc::new(Change { resource, name, previous, outcome }), now, bytes));
             } else if !deleted {
                 // A delete below the history took the rows of its object with it.
                 state.restore(&resource, name, record);

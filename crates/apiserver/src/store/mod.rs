@@ -106,7 +106,7 @@ impl Shared {
 enum Writer {
     /// Memory stores commit on the caller's thread: a simulation on a paused
     /// clock must not wait for another thread.
-    Inline(Mutex<Committer>),
+    Inline(Box<Mutex<Committer>>),
     Thread {
         queue: Mutex<Option<mpsc::Sender<Pending>>>,
         thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -126,7 +126,7 @@ impl Store {
     pub(crate) fn memory(clock: Arc<dyn Clock>) -> Self {
         let shared = Shared::new(State::default());
         let committer = Committer::new(shared.clone(), None, clock, 0);
-        Self { shared, writer: Writer::Inline(Mutex::new(committer)), folder: None }
+        Self { shared, writer: Writer::Inline(Box::new(Mutex::new(committer))), folder: None }
     }
 
     /// Opens the store in `folder`, creating it if needed.

@@ -153,9 +153,14 @@ impl Record {
         self.value.is_decoded()
     }
 
+    /// The same state with the same JSON, and a decoded value of its own.
+    pub(super) fn twin(&self) -> Arc<Self> {
+        Arc::new(Self::stored(self.revision, self.json()))
+    }
+
     /// The same state without its decoded value.
     pub(super) fn cold(self: &Arc<Self>) -> Arc<Self> {
-        if self.is_warm() { Arc::new(Self::stored(self.revision, self.json())) } else { self.clone() }
+        if self.is_warm() { self.twin() } else { self.clone() }
     }
 }
 

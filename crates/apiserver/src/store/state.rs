@@ -176,12 +176,16 @@ impl State {
     }
 
     /// Makes a committed change visible. `at` is the clock's monotonic time.
-    pub(super) fn apply(&mut self, change: Arc<Change>, at: Duration, bytes: usize) {
+    ///
+    /// Returns the record for whoever asked for the change. It is not the one in
+    /// the history: that one stays for long, and must not keep what others decode.
+    pub(super) fn apply(&mut self, change: Arc<Change>, at: Duration, bytes: usize) -> Arc<Record> {
         self.revision = change.revision();
         let collection = self.collections.entry(change.resource.clone()).or_default();
+        let visible = change.record().twin();
         match &change.outcome {
-            Outcome::Stored(record) => {
-                collection.objects.insert(change.name.clone(), record.clone());
+            Outcome::Stored(_) => {
+                collection.objects.insert(change.name.clone(), visible.clone());
             }
             Outcome::Deleted(_) => {
                 collection.objects.remove(&change.name);
@@ -190,6 +194,7 @@ impl State {
         collection.changes.push_back(change.clone());
         self.history_bytes += bytes;
         self.history.push_back(Remembered { change, at, bytes });
+        visible
     }
 
     /// Puts an object in place that was written before the history began.

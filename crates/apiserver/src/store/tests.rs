@@ -215,7 +215,7 @@ fn old_history_goes_and_says_what_it_no_longer_covers() {
     for revision in 1..=1_500 {
         let change = change_at(revision, previous);
         previous = Some(change.record().clone());
-        state.apply(change, Duration::ZERO, 10);
+        drop(state.apply(change, Duration::ZERO, 10));
     }
     assert!(state.trim(Duration::from_secs(10)).is_empty(), "young history stays");
     let unused = state.trim(Duration::from_secs(3_600));
@@ -425,6 +425,17 @@ async fn decoded_values_do_not_pile_up() {
         store.write(put(&format!("y{number}"), number, Expected::Absent)).await.unwrap();
     }
     assert_eq!(warm(&store), 0);
+    // What the history keeps is never decoded, whoever looks at the object.
+    let record = store.get(&pods(), &name("y0")).unwrap();
+    assert_eq!(record.value["value"], 0);
+    let again = store.write(put("y0", 9, Expected::At(record.revision))).await.unwrap();
+    assert_eq!(again.value["value"], 9);
+    let history = store.changes(&pods(), 0, 1_000).unwrap().changes;
+    assert_eq!(history.len(), 105);
+    let cold = |change: &Arc<Change>| {
+        !change.record().is_warm() && change.previous.as_ref().is_none_or(|previous| !previous.is_warm())
+    };
+    assert!(history.iter().all(cold));
 }
 
 #[test]

@@ -160,7 +160,7 @@ fn refused(error: &WriteError) -> ApiError {
         WriteError::Moved | WriteError::GuardMoved => {
             ApiError::new(409, "Conflict", "the object has been modified; please try again")
         }
-        WriteError::Disk(_) => ApiError::unavailable(&error.to_string()),
+        WriteError::Disk(_) => ApiError::unavailable(error.to_string()),
         WriteError::Closed => ApiError::unavailable("the server is stopping"),
     }
 }
