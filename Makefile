@@ -16,6 +16,7 @@ export OKRA_PYTHON := $(CURDIR)/$(VENV)/bin/python
 export OKRA_AWS := $(CURDIR)/$(VENV)/bin/aws
 export OKRA_MOTO := $(CURDIR)/$(VENV)/bin/moto_server
 export OKRA_KUBECTL ?= kubectl
+export OKRA_REDIS ?= redis-server
 
 .PHONY: help demo test bench lint check-toolchain tools clean
 
@@ -50,6 +51,7 @@ bench: check-toolchain
 
 tools: $(VENV)/.installed
 	@command -v $(OKRA_KUBECTL) >/dev/null || { echo "== installing kubectl"; apt-get update -qq && apt-get install -y -qq kubernetes-client; }
+	@command -v $(OKRA_REDIS) >/dev/null || { echo "== installing Redis"; apt-get update -qq && apt-get install -y -qq redis-server; }
 
 $(VENV)/.installed: tests/requirements.txt
 	@echo "== installing the AWS command, boto3 and moto for the tests"

@@ -16,7 +16,12 @@ pub fn aws() -> OsString {
     named("OKRA_AWS", "aws")
 }
 
-/// A Python with boto3.
+/// redis-server.
+pub fn redis() -> OsString {
+    named("OKRA_REDIS", "redis-server")
+}
+
+/// A Python with boto3 and the Redis client.
 pub fn python() -> OsString {
     named("OKRA_PYTHON", "python3")
 }

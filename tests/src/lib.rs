@@ -6,6 +6,7 @@ pub mod backend;
 pub mod clients;
 pub mod load;
 pub mod process;
+pub mod session;
 pub mod world;
 
 use std::time::{Duration, Instant};

@@ -65,13 +65,25 @@ impl World {
     /// A cluster with one target, its cluster secret and its binding.
     pub fn add_cluster(&self, local: &LocalMode, name: &str, version: &str) -> MemberCluster {
         let backend = Backend::start(version);
-        let target = backend.address().to_string();
-        let group = boto(local, &json!({"do": "target_group", "name": name, "targets": [target]}));
+        let target_group = self.add_cluster_of(local, name, version, &[backend.address()]);
+        MemberCluster { name: name.to_owned(), target_group, backend }
+    }
+
+    /// A cluster with these targets; gives the ARN of its target group.
+    pub fn add_cluster_of(
+        &self,
+        local: &LocalMode,
+        name: &str,
+        version: &str,
+        targets: &[SocketAddr],
+    ) -> String {
+        let targets: Vec<String> = targets.iter().map(SocketAddr::to_string).collect();
+        let group = boto(local, &json!({"do": "target_group", "name": name, "targets": targets}));
         let group = group["arn"].as_str().expect("an ARN").to_owned();
         let cluster = boto(local, &json!({"do": "cluster", "name": name, "tags": {"service": "web"}}));
         local.apply(&[cluster_secret(name, &cluster)]);
         bind(local, name, version, &group);
-        MemberCluster { name: name.to_owned(), target_group: group, backend }
+        group
     }
 
     /// The rule that okra writes, as AWS has it now.

@@ -14,9 +14,10 @@ const BOUND: Duration = Duration::from_secs(90);
 /// What must be nowhere: keys, tokens, signatures.
 fn secrets(local: &LocalMode) -> Vec<String> {
     let kubeconfig = fs::read_to_string(local.kubeconfig()).expect("the kubeconfig is there");
-    let of_kubeconfig = kubeconfig.lines().filter_map(|line| line.trim().split_once(": ")).filter(|(key, _)| {
-        ["token", "client-key-data", "password"].contains(&key.trim_start_matches("- "))
-    });
+    let of_kubeconfig = kubeconfig
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .filter(|(key, _)| ["token", "client-key-data", "password"].contains(&key.trim_start_matches("- ")));
     let mut secrets: Vec<String> =
         of_kubeconfig.map(|(_, value)| value.trim_matches('"').to_owned()).collect();
     assert!(!secrets.is_empty(), "the administrator logs in with something: {kubeconfig}");

@@ -1,0 +1,168 @@
+//! Scenarios of `spec/aws.md` 8 by their numbers; each asserts its column
+//! "works means". SC-07 to SC-09 are in `gates`, SC-23, SC-25 and SC-32 in `swap`.
+
+use std::time::Duration;
+
+use okra_tests::eventually;
+use okra_tests::process::LocalMode;
+use okra_tests::session::{Application, Redis, ask};
+use okra_tests::world::{HOST, World, boto, cell, target_group_set};
+use serde_json::{Value, json};
+
+const BOUND: Duration = Duration::from_secs(90);
+const FLAGS: [&str; 2] = ["--health-poll=100ms", "--sync-period=1s"];
+
+fn phase(cell: &Value) -> &str {
+    cell["status"]["phase"].as_str().unwrap_or("")
+}
+
+fn completed(version: &'static str) -> impl Fn(&Value) -> bool {
+    move |cell| phase(cell) == "Completed" && cell["status"]["stableVersion"] == version
+}
+
+fn okra(local: &LocalMode, arguments: &[&str]) {
+    let output = local.okra(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The weights of okra's rule, in order of ARN.
+fn weights(world: &World, local: &LocalMode) -> Vec<(String, i64)> {
+    let rule = world.rule(local).expect("a rule");
+    let weights = rule["weights"].as_object().expect("weights");
+    weights.iter().map(|(arn, weight)| (arn.clone(), weight.as_i64().expect("a number"))).collect()
+}
+
+#[test]
+fn sc_01_sessions_in_redis_are_whole_at_every_step() {
+    let redis = Redis::start();
+    let start =
+        |version| -> Vec<Application> { (0..3).map(|_| Application::start(&redis, version)).collect() };
+    let addresses =
+        |applications: &[Application]| -> Vec<_> { applications.iter().map(Application::address).collect() };
+    let (old, new) = (start("1.0.0"), start("2.0.0"));
+    let local = LocalMode::up(&FLAGS);
+    let world = World::build(&local);
+    world.add_cluster_of(&local, "web-1-v1", "1.0.0", &addresses(&old));
+    let steps = json!([{"setWeight": 10}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]);
+    local.apply(&[target_group_set(), cell(&world, 1, &steps)]);
+    local.wait_for("cell", "web", BOUND, completed("1.0.0"));
+
+    let request = |method: &str, path: &str, session: &str, body: &str| json!({"method": method, "path": path, "session": session, "body": body});
+    let read = |session: &str| request("GET", "/messages", session, "");
+    let write = |session: &str, text: &str| request("POST", "/messages", session, text);
+    // Writes one more message in each session, and reads all of them from whatever answers.
+    let mut written = Vec::new();
+    let mut converse = |text: &str| -> Vec<String> {
+        written.push(text.to_owned());
+        let mut requests = vec![write("ada", text), write("bob", text)];
+        requests.extend((0..30).map(|turn| read(if turn % 2 == 0 { "ada" } else { "bob" })));
+        let answers = ask(world.address, HOST, &json!(requests));
+        for answer in &answers {
+            assert!([200, 201].contains(&answer["status"].as_i64().unwrap_or(0)), "{answer}");
+        }
+        for answer in &answers[2..] {
+            assert_eq!(answer["body"], json!(written), "a session is the same on both sides");
+        }
+        answers.iter().filter_map(|answer| Some(answer["version"].as_str()?.to_owned())).collect()
+    };
+    let serving = converse("before the swap");
+    assert!(serving.iter().all(|version| version == "1.0.0"), "{serving:?}");
+    world.add_cluster_of(&local, "web-1-v2", "2.0.0", &addresses(&new));
+    for (text, weight) in [("at 10", 10), ("at 50", 50)] {
+        local.wait_for("cell", "web", BOUND, |cell| {
+            phase(cell) == "Paused" && cell["status"]["canaryWeight"] == weight
+        });
+        converse(text);
+        okra(&local, &["promote", "web"]);
+    }
+    local.wait_for("cell", "web", BOUND, completed("2.0.0"));
+    let serving = converse("after the swap");
+    assert!(serving.iter().all(|version| version == "2.0.0"), "{serving:?}");
+
+    // What is deleted through one side is gone on the other: back to 1.0.0 by a pin.
+    ask(world.address, HOST, &json!([request("DELETE", "/session", "ada", "")]));
+    let pin =
+        local.kubectl(&["patch", "cell", "web", "--type=merge", "-p", r#"{"spec":{"version":"1.0.0"}}"#]);
+    assert!(pin.status.success(), "{pin:?}");
+    local.wait_for("cell", "web", BOUND, completed("1.0.0"));
+    let answers = ask(world.address, HOST, &json!([read("ada"), read("bob")]));
+    assert_eq!(answers[0]["version"], "1.0.0", "{answers:?}");
+    assert_eq!((&answers[0]["body"], &answers[1]["body"]), (&json!([]), &json!(written)));
+}
+
+#[test]
+fn sc_21_and_22_a_set_of_two_starts_whole_and_moves_as_one() {
+    let local = LocalMode::up(&FLAGS);
+    let world = World::build(&local);
+    let _old =
+        [world.add_cluster(&local, "web-1-v1", "1.0.0"), world.add_cluster(&local, "web-2-v1", "1.0.0")];
+    let mut pair =
+        cell(&world, 2, &json!([{"setWeight": 1}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]));
+    pair["spec"]["updateStrategy"]["weightTotal"] = json!(1000);
+    local.apply(&[target_group_set(), pair]);
+    local.wait_for("cell", "web", BOUND, completed("1.0.0"));
+
+    // One of two: nothing happens, and it is said what is missing.
+    let one = world.add_cluster(&local, "web-1-v2", "2.0.0");
+    local.wait_for("awstargetgroup", "web-1-v2-default-web", BOUND, |group| group["spec"]["arn"].is_string());
+    let before = weights(&world, &local);
+    assert_eq!(before.len(), 2, "{before:?}");
+    let two = world.add_cluster(&local, "web-2-v2", "2.0.0");
+    let is_new = |arn: &str| arn == one.target_group || arn == two.target_group;
+    let at = |wanted: i64| {
+        let mut looks = 0;
+        eventually("the step on AWS", BOUND, || {
+            let now = weights(&world, &local);
+            looks += 1;
+            assert!(now.len() <= 5 && now.iter().any(|(_, weight)| *weight > 0), "{now:?}");
+            let new: Vec<i64> =
+                now.iter().filter(|(arn, _)| is_new(arn)).map(|(_, weight)| *weight).collect();
+            assert!(new.windows(2).all(|pair| pair[0] == pair[1]), "the new ones move as one: {now:?}");
+            if new == [wanted, wanted] { Ok(now) } else { Err(format!("{now:?}")) }
+        })
+    };
+    let mut step: Vec<i64> = at(5).into_iter().map(|(_, weight)| weight).collect();
+    step.sort_unstable();
+    assert_eq!(step, [5, 5, 495, 495]);
+    local.wait_for("cell", "web", BOUND, |cell| phase(cell) == "Paused");
+
+    // A third version in the middle is not mixed in.
+    let _third = world.add_cluster(&local, "web-1-v3", "3.0.0");
+    local.wait_for("awstargetgroup", "web-1-v3-default-web", BOUND, |group| group["spec"]["arn"].is_string());
+    okra(&local, &["promote", "web"]);
+    let half = at(250);
+    assert_eq!(half.len(), 4, "{half:?}");
+    local.wait_for("cell", "web", BOUND, |cell| phase(cell) == "Paused");
+    okra(&local, &["promote", "web"]);
+    let ended = local.wait_for("cell", "web", BOUND, completed("2.0.0"));
+    assert_eq!(ended["status"]["history"][0]["from"], "1.0.0", "{}", ended["status"]["history"]);
+    at(500);
+}
+
+#[test]
+fn sc_33_a_cluster_that_vanishes_loses_its_weight_at_once() {
+    let local = LocalMode::up(&FLAGS);
+    let world = World::build(&local);
+    let old = world.add_cluster(&local, "web-1-v1", "1.0.0");
+    local.apply(&[target_group_set(), cell(&world, 1, &json!([{"setWeight": 50}, {"pause": {}}]))]);
+    local.wait_for("cell", "web", BOUND, completed("1.0.0"));
+    let new = world.add_cluster(&local, "web-1-v2", "2.0.0");
+    local.wait_for("cell", "web", BOUND, |cell| phase(cell) == "Paused");
+    // What discovery writes when EKS says DELETING (3.1.5-4).
+    let mark = "okra.mumo.co/cluster-status=DELETING";
+    let marked = local.kubectl(&["annotate", "secret", "web-1-v2", mark]);
+    assert!(marked.status.success(), "{marked:?}");
+    eventually("all weight on what is left", BOUND, || {
+        let now = weights(&world, &local);
+        let of = |arn: &str| now.iter().find(|(own, _)| own == arn).map_or(0, |(_, weight)| *weight);
+        if (of(&old.target_group), of(&new.target_group)) == (100, 0) {
+            Ok(())
+        } else {
+            Err(format!("{now:?}"))
+        }
+    });
+    let deleted = boto(&local, &json!({"do": "delete_cluster", "name": "web-1-v2"}));
+    assert_eq!(deleted, "DELETING");
+    let cell = local.object("cell", "web").expect("the Cell stays");
+    assert_eq!(cell["status"]["stableVersion"], "1.0.0", "{}", cell["status"]);
+}
