@@ -1,5 +1,6 @@
 //! A world in local mode, built as a user would: with boto3 and kubectl.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Stdio;
@@ -33,13 +34,61 @@ pub struct World {
     pub address: SocketAddr,
 }
 
-/// Runs the boto3 script.
+/// Who calls AWS: variables over those of local mode's administrator.
+#[derive(Clone, Debug, Default)]
+pub struct Principal(BTreeMap<String, String>);
+
+impl Principal {
+    /// A session of a role of the account.
+    ///
+    /// # Panics
+    /// When STS refuses it.
+    pub fn assume(local: &LocalMode, role: &str) -> Self {
+        let arn = format!("arn:aws:iam::123456789012:role/{role}");
+        let answer = aws(
+            local,
+            &Self::default(),
+            &["sts", "assume-role", "--role-arn", &arn, "--role-session-name", "tests"],
+        );
+        let variable = |name: &str, key: &str| {
+            (name.to_owned(), answer["Credentials"][key].as_str().expect("credentials").to_owned())
+        };
+        Self(BTreeMap::from([
+            variable("AWS_ACCESS_KEY_ID", "AccessKeyId"),
+            variable("AWS_SECRET_ACCESS_KEY", "SecretAccessKey"),
+            variable("AWS_SESSION_TOKEN", "SessionToken"),
+        ]))
+    }
+}
+
+/// Runs the `aws` command and gives what it prints.
+///
+/// # Panics
+/// When AWS refuses, with its answer.
+pub fn aws(local: &LocalMode, who: &Principal, arguments: &[&str]) -> Value {
+    let output = local
+        .command(clients::aws())
+        .envs(&who.0)
+        .args(arguments)
+        .args(["--output", "json"])
+        .output()
+        .expect("aws runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+}
+
+/// Runs the boto3 script as the administrator.
 ///
 /// # Panics
 /// When AWS refuses, with its answer.
 pub fn boto(local: &LocalMode, request: &Value) -> Value {
+    boto_as(local, &Principal::default(), request)
+}
+
+fn boto_as(local: &LocalMode, who: &Principal, request: &Value) -> Value {
     let mut child = local
         .command(clients::python())
+        .envs(&who.0)
         .args(["-c", include_str!("world.py")])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -65,24 +114,28 @@ impl World {
     /// A cluster with one target, its cluster secret and its binding.
     pub fn add_cluster(&self, local: &LocalMode, name: &str, version: &str) -> MemberCluster {
         let backend = Backend::start(version);
-        let target_group = self.add_cluster_of(local, name, version, &[backend.address()]);
+        let administrator = Principal::default();
+        let target_group = self.add_cluster_of(local, &administrator, name, version, &[backend.address()]);
         MemberCluster { name: name.to_owned(), target_group, backend }
     }
 
-    /// A cluster with these targets; gives the ARN of its target group.
+    /// A cluster with these targets, made by this principal; gives the ARN of
+    /// its target group.
     pub fn add_cluster_of(
         &self,
         local: &LocalMode,
+        who: &Principal,
         name: &str,
         version: &str,
         targets: &[SocketAddr],
     ) -> String {
         let targets: Vec<String> = targets.iter().map(SocketAddr::to_string).collect();
-        let group = boto(local, &json!({"do": "target_group", "name": name, "targets": targets}));
+        let group = boto_as(local, who, &json!({"do": "target_group", "name": name, "targets": targets}));
         let group = group["arn"].as_str().expect("an ARN").to_owned();
-        let cluster = boto(local, &json!({"do": "cluster", "name": name, "tags": {"service": "web"}}));
+        let cluster =
+            boto_as(local, who, &json!({"do": "cluster", "name": name, "tags": {"service": "web"}}));
         local.apply(&[cluster_secret(name, &cluster)]);
-        bind(local, name, version, &group);
+        bind(local, who, name, version, &group);
         group
     }
 
@@ -110,15 +163,10 @@ fn cluster_secret(name: &str, cluster: &Value) -> Value {
 }
 
 /// Makes the TargetGroupBinding in the member cluster, logging in as `aws eks get-token` does.
-fn bind(local: &LocalMode, cluster: &str, version: &str, group: &str) {
+fn bind(local: &LocalMode, who: &Principal, cluster: &str, version: &str, group: &str) {
     let kubeconfig = local.home().join(format!("{cluster}.kubeconfig"));
-    let output = local
-        .command(clients::aws())
-        .args(["eks", "update-kubeconfig", "--name", cluster, "--kubeconfig"])
-        .arg(&kubeconfig)
-        .output()
-        .expect("aws runs");
-    assert!(output.status.success(), "update-kubeconfig: {}", String::from_utf8_lossy(&output.stderr));
+    let path = kubeconfig.to_string_lossy().into_owned();
+    aws(local, who, &["eks", "update-kubeconfig", "--name", cluster, "--kubeconfig", &path]);
     let binding = json!({
         "apiVersion": "elbv2.k8s.aws/v1beta1", "kind": "TargetGroupBinding",
         "metadata": {
@@ -132,6 +180,7 @@ fn bind(local: &LocalMode, cluster: &str, version: &str, group: &str) {
     std::fs::write(&file, binding.to_string()).expect("a manifest can be written");
     let output = local
         .command(clients::kubectl())
+        .envs(&who.0)
         .env("KUBECONFIG", &kubeconfig)
         .args(["apply", "-f"])
         .arg(&file)

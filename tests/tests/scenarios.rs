@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use okra_tests::backend::Backend;
 use okra_tests::eventually;
 use okra_tests::process::LocalMode;
 use okra_tests::session::{Application, Redis, ask};
-use okra_tests::world::{HOST, World, boto, cell, target_group_set};
+use okra_tests::world::{HOST, Principal, World, aws, boto, cell, target_group_set};
 use serde_json::{Value, json};
 
 const BOUND: Duration = Duration::from_secs(90);
@@ -42,7 +43,8 @@ fn sc_01_sessions_in_redis_are_whole_at_every_step() {
     let (old, new) = (start("1.0.0"), start("2.0.0"));
     let local = LocalMode::up(&FLAGS);
     let world = World::build(&local);
-    world.add_cluster_of(&local, "web-1-v1", "1.0.0", &addresses(&old));
+    let administrator = Principal::default();
+    world.add_cluster_of(&local, &administrator, "web-1-v1", "1.0.0", &addresses(&old));
     let steps = json!([{"setWeight": 10}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]);
     local.apply(&[target_group_set(), cell(&world, 1, &steps)]);
     local.wait_for("cell", "web", BOUND, completed("1.0.0"));
@@ -67,7 +69,7 @@ fn sc_01_sessions_in_redis_are_whole_at_every_step() {
     };
     let serving = converse("before the swap");
     assert!(serving.iter().all(|version| version == "1.0.0"), "{serving:?}");
-    world.add_cluster_of(&local, "web-1-v2", "2.0.0", &addresses(&new));
+    world.add_cluster_of(&local, &administrator, "web-1-v2", "2.0.0", &addresses(&new));
     for (text, weight) in [("at 10", 10), ("at 50", 50)] {
         local.wait_for("cell", "web", BOUND, |cell| {
             phase(cell) == "Paused" && cell["status"]["canaryWeight"] == weight
@@ -88,6 +90,39 @@ fn sc_01_sessions_in_redis_are_whole_at_every_step() {
     let answers = ask(world.address, HOST, &json!([read("ada"), read("bob")]));
     assert_eq!(answers[0]["version"], "1.0.0", "{answers:?}");
     assert_eq!((&answers[0]["body"], &answers[1]["body"]), (&json!([]), &json!(written)));
+}
+
+#[test]
+fn sc_12_a_cluster_that_lets_nobody_in_says_how_to_open_it() {
+    let local = LocalMode::up(&FLAGS);
+    let world = World::build(&local);
+    let _first = world.add_cluster(&local, "web-1-v1", "1.0.0");
+    local.apply(&[target_group_set(), cell(&world, 1, &json!([]))]);
+    local.wait_for("cell", "web", BOUND, completed("1.0.0"));
+
+    let creator = Principal::assume(&local, "cdk");
+    let backend = Backend::start("2.0.0");
+    world.add_cluster_of(&local, &creator, "web-1-v2", "2.0.0", &[backend.address()]);
+    let set = local.wait_for("awstargetgroupset", "web", BOUND, |set| {
+        set["status"].to_string().contains("aws eks create-access-entry")
+    });
+    assert!(set["status"].to_string().contains("--cluster-name web-1-v2"), "{}", set["status"]);
+    assert!(local.object("awstargetgroup", "web-1-v2-default-web").is_none());
+    // What it could reach goes on as before.
+    local.wait_for("cell", "web", BOUND, completed("1.0.0"));
+
+    let caller = aws(&local, &Principal::default(), &["sts", "get-caller-identity"]);
+    let okra = caller["Arn"].as_str().expect("an ARN");
+    let entry = ["--cluster-name", "web-1-v2", "--principal-arn", okra];
+    aws(&local, &creator, &[&["eks", "create-access-entry"], &entry[..]].concat());
+    let policy = [
+        "--policy-arn",
+        "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy",
+        "--access-scope",
+        "type=cluster",
+    ];
+    aws(&local, &creator, &[&["eks", "associate-access-policy"], &entry[..], &policy[..]].concat());
+    local.wait_for("cell", "web", BOUND, completed("2.0.0"));
 }
 
 #[test]
