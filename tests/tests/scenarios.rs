@@ -126,6 +126,49 @@ fn sc_12_a_cluster_that_lets_nobody_in_says_how_to_open_it() {
 }
 
 #[test]
+fn sc_13_a_cluster_that_is_not_of_aws_takes_part() {
+    let local = LocalMode::up(&FLAGS);
+    let world = World::build(&local);
+    let _first = world.add_cluster(&local, "web-1-v1", "1.0.0");
+    local.apply(&[target_group_set(), cell(&world, 1, &json!([]))]);
+    local.wait_for("cell", "web", BOUND, completed("1.0.0"));
+
+    // Another API server, which AWS does not know, logged in to with a certificate.
+    let elsewhere = LocalMode::up(&["--no-controllers"]);
+    let definitions =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/crds/aws-load-balancer-controller");
+    let defined = elsewhere.kubectl(&["apply", "--server-side", "-f", definitions]);
+    assert!(defined.status.success(), "{}", String::from_utf8_lossy(&defined.stderr));
+    let view = elsewhere.kubectl(&["config", "view", "--raw", "-o", "json"]);
+    let view: Value = serde_json::from_slice(&view.stdout).expect("kubectl prints JSON");
+    let (cluster, user) = (&view["clusters"][0]["cluster"], &view["users"][0]["user"]);
+    let config = json!({"tlsClientConfig": {
+        "caData": cluster["certificate-authority-data"],
+        "certData": user["client-certificate-data"], "keyData": user["client-key-data"],
+    }});
+    let backend = Backend::start("2.0.0");
+    let request =
+        json!({"do": "target_group", "name": "metal-v2", "targets": [backend.address().to_string()]});
+    let group = boto(&local, &request)["arn"].clone();
+    elsewhere.apply(&[json!({
+        "apiVersion": "elbv2.k8s.aws/v1beta1", "kind": "TargetGroupBinding",
+        "metadata": {"name": "web", "labels": {"role": "web", "okra.mumo.co/version": "2.0.0"}},
+        "spec": {"targetGroupARN": group, "targetType": "ip", "serviceRef": {"name": "web", "port": 80}},
+    })]);
+    local.apply(&[json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {
+            "name": "metal-v2",
+            "labels": {"argocd.argoproj.io/secret-type": "cluster", "service": "web"},
+        },
+        "stringData": {"name": "metal-v2", "server": cluster["server"], "config": config.to_string()},
+    })]);
+    local.wait_for("cell", "web", BOUND, completed("2.0.0"));
+    let now = weights(&world, &local);
+    assert!(now.contains(&(group.as_str().expect("an ARN").to_owned(), 100)), "{now:?}");
+}
+
+#[test]
 fn sc_21_and_22_a_set_of_two_starts_whole_and_moves_as_one() {
     let local = LocalMode::up(&FLAGS);
     let world = World::build(&local);
