@@ -47,7 +47,7 @@ lint: check-toolchain
 # dependencies anew with other features.
 bench: check-toolchain
 	@echo "== building the benchmarks (release)"
-	@$(CARGO) bench --locked -q --workspace --bench plan --bench load --bench loadbalancer
+	@$(CARGO) bench --locked -q --workspace --bench plan --bench load --bench loadbalancer --bench cells
 
 tools: $(VENV)/.installed
 	@command -v $(OKRA_KUBECTL) >/dev/null || { echo "== installing kubectl"; apt-get update -qq && apt-get install -y -qq kubernetes-client; }

@@ -10,6 +10,7 @@ use okra_domain::{Reason, RuleArn};
 
 use super::compare::{Difference, Weights, actions_with, conditions_to_write, desired_weights, difference};
 use super::desired::{AWS_WEIGHT_MAX, Desired, Overwrite};
+use super::listeners::Listeners;
 use super::memory::{Memory, Written};
 use super::ownership::{Identity, Ownership, foreign_controller, ownership};
 use super::plan::{Found, State, Step, View, plan};
@@ -33,6 +34,7 @@ const PLANS_MAX: usize = 4;
 /// What a pass over a rule knows of its config.
 pub(crate) struct Pass<'a> {
     pub(crate) context: &'a Context,
+    pub(crate) listeners: &'a Listeners,
     pub(crate) desired: &'a Desired,
     pub(crate) identity: &'a Identity,
     /// The annotation `okra.mumo.co/adopt: "true"`.
@@ -68,8 +70,10 @@ impl Pass<'_> {
 
     async fn try_run(&self, memory: &mut Memory) -> Result<Outcome, AwsError> {
         let mut suspected: Option<Found> = None;
+        let mut not_before = self.first_look(memory);
         for _ in 0..PLANS_MAX {
-            let seen = self.read(memory).await?;
+            let seen = self.read(memory, not_before).await?;
+            not_before = self.context.clock.monotonic();
             match self.plan(memory, &seen) {
                 Step::Refuse { reason, message } => return Ok(Outcome::Error { reason, message }),
                 Step::Settled { retire } => {
@@ -118,17 +122,33 @@ impl Pass<'_> {
         })
     }
 
-    async fn read(&self, memory: &mut Memory) -> Result<Seen, AwsError> {
-        let port = &self.context.load_balancers;
-        let rules = port.rules(&self.desired.listener).await?;
+    /// How old the first look may be. What is to be written is compared with
+    /// the newest; a rule at rest is verified by a read that another config has
+    /// asked for, if that began after this one's own last write.
+    fn first_look(&self, memory: &Memory) -> Duration {
+        let now = self.context.clock.monotonic();
+        if !self.spec_confirmed || self.known_drift.is_some() {
+            return now;
+        }
+        let recent = now.saturating_sub(self.context.settings.sync_period / 2);
+        // A moment later: a read that began with the answer may show what was before.
+        let written = memory.written.as_ref().map(|written| written.at + STALE_READS);
+        recent.max(written.unwrap_or_default()).min(now)
+    }
+
+    async fn read(&self, memory: &mut Memory, not_before: Duration) -> Result<Seen, AwsError> {
+        let Context { load_balancers, clock, .. } = self.context;
+        let listener = &self.desired.listener;
+        let read = || load_balancers.rules(listener);
+        let reading = self.listeners.rules(clock.as_ref(), listener, not_before, read).await?;
         let place = RulePriority::Number(self.desired.priority);
-        let rule = rules.into_iter().find(|rule| rule.priority == place);
+        let rule = reading.rules.iter().find(|rule| rule.priority == place).cloned();
         self.look_at_listener(memory).await?;
         let ownership = match &rule {
             Some(rule) => self.ownership_of(memory, rule).await?,
             None => Ownership::Unmarked,
         };
-        memory.verified_at = Some(self.context.clock.monotonic());
+        memory.verified_at = Some(reading.begun);
         Ok(Seen { rule, ownership })
     }
 

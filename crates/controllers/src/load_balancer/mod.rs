@@ -16,6 +16,7 @@ mod act;
 mod compare;
 mod desired;
 mod health;
+mod listeners;
 mod memory;
 mod ownership;
 mod pace;
@@ -38,6 +39,7 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::Context;
+use listeners::Listeners;
 use memory::Memories;
 
 /// The name of this controller in metrics and events.
@@ -55,6 +57,8 @@ pub(crate) struct Shared {
     /// All target groups, whose health this controller writes.
     pub(crate) groups: Store<Lenient<AWSTargetGroup>>,
     pub(crate) memories: Memories,
+    /// What was read of listeners that several configs share.
+    pub(crate) listeners: Listeners,
     /// UID of the management API's `kube-system` namespace.
     pub(crate) cluster_id: OnceCell<String>,
 }
@@ -75,6 +79,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
         groups: groups.store(),
         cells,
         memories: Memories::default(),
+        listeners: Listeners::default(),
         cluster_id: OnceCell::new(),
         context,
     });

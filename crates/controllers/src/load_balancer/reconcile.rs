@@ -182,6 +182,7 @@ async fn verify(
     let identity = identity(shared, config).await?;
     let pass = Pass {
         context: &shared.context,
+        listeners: &shared.listeners,
         desired,
         identity: &identity,
         adopt: is_adopting(config),

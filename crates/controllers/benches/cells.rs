@@ -1,0 +1,379 @@
+//! Many Cells on one controller: what they cost at rest, how many calls of AWS
+//! they make, and how soon a change in one of them is written while the others
+//! rest. The management API runs in this process and counts; load balancers are
+//! in memory. A plain loop, printed as a line each; nothing is judged.
+
+#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource};
+use okra_api::foreign::cluster_secret::ClusterSecret;
+use okra_api::{AWSTargetGroup, Cell};
+use okra_apiserver::{Options, Server, Storage};
+use okra_aws::{
+    AwsError, ClusterDescription, Clusters, Listener, LoadBalancers, Meaning, MetricQuery, MetricSeries,
+    MetricWindow, Metrics, NewRule, Rule, RuleChange, RulePriority, Scope, Tags, TargetGroup, TargetHealth,
+    TargetState, Write,
+};
+use okra_clock::{SharedClock, SystemClock, SystemEntropy};
+use okra_controllers::fence::Fence;
+use okra_controllers::members::{MemberClients, MemberError};
+use okra_controllers::{Context, Settings};
+use okra_domain::{ListenerArn, RuleArn, TargetGroupArn};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+/// How many Cells, one line of figures each.
+const SIZES: [usize; 2] = [200, 2_000];
+/// A listener holds at most so many of their rules (`spec/aws.md` 1.12).
+const RULES_A_LISTENER: usize = 90;
+/// One verification interval and a share of the slow sweep of target health.
+const RESTED: Duration = Duration::from_secs(60);
+/// Changes whose time is taken.
+const CHANGES: usize = 20;
+/// Objects that are made at once.
+const MADE_AT_ONCE: usize = 32;
+/// Ticks of the processor time in `/proc/self/stat`.
+const TICKS_A_SECOND: f64 = 100.0;
+
+const ELB: &str = "arn:aws:elasticloadbalancing:eu-west-1:123456789012";
+
+fn main() {
+    for size in SIZES {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(measure(size));
+    }
+}
+
+async fn measure(size: usize) {
+    let clock = SystemClock::shared();
+    let server = Server::open(Options::new(Storage::Memory)).await.expect("a server in memory opens");
+    let client = Client::new(server.in_process(), "default");
+    install(&client).await;
+    let aws = Arc::new(InMemory::new(clock.clone()));
+    make_all(&client, size).await;
+    let stop = CancellationToken::new();
+    let begun = clock.monotonic();
+    let controllers = tokio::spawn(okra_controllers::run(context(&client, &aws, &clock), stop.clone()));
+    let cells: Api<Cell> = Api::namespaced(client.clone(), "default");
+    until_completed(&cells, size).await;
+    let settled = clock.monotonic() - begun;
+
+    let (calls, used) = (aws.calls(), processor_seconds());
+    tokio::time::sleep(RESTED).await;
+    let share = (processor_seconds() - used) / RESTED.as_secs_f64() * 100.0;
+    let calls_a_second = (aws.calls() - calls) as f64 / RESTED.as_secs_f64();
+    let mut reactions = Vec::new();
+    for turn in 0..CHANGES {
+        reactions.push(change(&cells, &aws, &clock, turn * size / CHANGES).await.as_secs_f64() * 1e3);
+    }
+    reactions.sort_by(f64::total_cmp);
+    println!(
+        "cells: {size} with 2 target groups each; all served after {:.1} s; at rest {share:.2} % of a core and \
+         {calls_a_second:.2} AWS calls/s; change of one to its write {:.1} ms (slowest of {CHANGES}: {:.1} ms)",
+        settled.as_secs_f64(),
+        reactions[CHANGES / 2],
+        reactions[CHANGES - 1],
+    );
+    stop.cancel();
+    controllers.await.expect("the controllers end");
+}
+
+fn context(client: &Client, aws: &Arc<InMemory>, clock: &SharedClock) -> Context {
+    Context {
+        client: client.clone(),
+        load_balancers: aws.clone(),
+        clusters: Arc::new(Nothing),
+        cloudwatch: Arc::new(Nothing),
+        members: Arc::new(Nothing),
+        clock: clock.clone(),
+        entropy: Arc::new(SystemEntropy::default()),
+        settings: Arc::new(Settings::new("bench")),
+        region: None,
+        fence: Fence::sole(clock.clone()),
+        metrics: Arc::default(),
+    }
+}
+
+/// User and system time of this process.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux tells the time of a process");
+    // The name in brackets may hold blanks; user and system time are the 12th
+    // and 13th word after it.
+    let words: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: f64 = words[11..13].iter().filter_map(|word| word.parse::<f64>().ok()).sum();
+    ticks / TICKS_A_SECOND
+}
+
+async fn install(client: &Client) {
+    let api: Api<CustomResourceDefinition> = Api::all(client.clone());
+    for definition in okra_api::crds().into_iter().chain(okra_api::analysis_crds()) {
+        api.create(&PostParams::default(), &definition).await.expect("a definition is accepted");
+    }
+    let cells: Api<Cell> = Api::all(client.clone());
+    while cells.list(&ListParams::default()).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Two target groups and a Cell on them, `size` times.
+async fn make_all(client: &Client, size: usize) {
+    let manifests: Vec<(bool, Value)> = (0..size)
+        .flat_map(|index| {
+            [(true, target_group(index, 0)), (true, target_group(index, 1)), (false, cell(index))]
+        })
+        .collect();
+    for some in manifests.chunks(MADE_AT_ONCE) {
+        let made = some.iter().map(async |(group, manifest)| match group {
+            true => make::<AWSTargetGroup>(client, manifest).await,
+            false => make::<Cell>(client, manifest).await,
+        });
+        futures::future::join_all(made).await;
+    }
+}
+
+async fn make<K>(client: &Client, manifest: &Value)
+where
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned,
+    K: serde::Serialize + std::fmt::Debug,
+{
+    let object: K = serde_json::from_value(manifest.clone()).expect("the benchmark's own manifest");
+    let api: Api<K> = Api::namespaced(client.clone(), "default");
+    api.create(&PostParams::default(), &object).await.expect("an object is accepted");
+}
+
+fn target_group(cell: usize, number: usize) -> Value {
+    json!({
+        "apiVersion": "okra.mumo.co/v1alpha1", "kind": "AWSTargetGroup",
+        "metadata": {
+            "name": format!("cell-{cell}-{number}"),
+            "labels": {"cell": format!("cell-{cell}"), "okra.mumo.co/version": "1.0.0"},
+        },
+        "spec": {"arn": format!("{ELB}:targetgroup/cell-{cell}-{number}/73e2")},
+    })
+}
+
+fn cell(index: usize) -> Value {
+    let (listener, priority) = place(index);
+    json!({
+        "apiVersion": "okra.mumo.co/v1alpha1", "kind": "Cell",
+        "metadata": {"name": format!("cell-{index}")},
+        "spec": {
+            "replicas": 2,
+            "ingress": {
+                "type": "AWSApplicationLoadBalancer",
+                "awsApplicationLoadBalancer": {
+                    "listenerARN": listener.to_string(),
+                    "listener": {"rule": {"priority": priority, "hosts": [format!("{index}.example.com")]}},
+                    "targetGroupSelector": {"matchLabels": {"cell": format!("cell-{index}")}},
+                },
+            },
+            "updateStrategy": {"type": "Canary", "settleSeconds": 0, "drainSeconds": 0, "canary": {"steps": []}},
+        },
+    })
+}
+
+/// The listener of a Cell, and its priority there.
+fn place(cell: usize) -> (ListenerArn, usize) {
+    let listener = format!("{ELB}:listener/app/web-{0}/50dc/f2f7", cell / RULES_A_LISTENER);
+    (listener.parse().expect("an ARN"), cell % RULES_A_LISTENER + 1)
+}
+
+async fn until_completed(cells: &Api<Cell>, size: usize) {
+    let is_completed = |cell: &Cell| {
+        cell.status
+            .as_ref()
+            .and_then(|status| status.phase.as_deref())
+            .is_some_and(|phase| phase == "Completed")
+    };
+    loop {
+        let list = cells.list(&ListParams::default()).await.expect("Cells are listed");
+        if list.items.iter().filter(|cell| is_completed(cell)).count() == size {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Gives a Cell another host; the time until that is written.
+async fn change(cells: &Api<Cell>, aws: &InMemory, clock: &SharedClock, index: usize) -> Duration {
+    let host = format!("{index}.example.org");
+    let rule = json!({"hosts": [host]});
+    let patch = json!({"spec": {"ingress": {"awsApplicationLoadBalancer": {"listener": {"rule": rule}}}}});
+    let seen = aws.modified.subscribe();
+    let begun = clock.monotonic();
+    cells
+        .patch(&format!("cell-{index}"), &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .expect("the Cell is patched");
+    let mut seen = seen;
+    seen.changed().await.expect("the load balancers outlive the change");
+    let written = *seen.borrow();
+    written.saturating_sub(begun)
+}
+
+/// Load balancers whose targets are all healthy.
+struct InMemory {
+    clock: SharedClock,
+    rules: Mutex<BTreeMap<ListenerArn, BTreeMap<RuleArn, Rule>>>,
+    tags: Mutex<BTreeMap<String, Tags>>,
+    calls: AtomicUsize,
+    /// When a rule was modified last, on the monotonic clock.
+    modified: tokio::sync::watch::Sender<Duration>,
+}
+
+impl InMemory {
+    fn new(clock: SharedClock) -> Self {
+        Self {
+            clock,
+            rules: Mutex::default(),
+            tags: Mutex::default(),
+            calls: AtomicUsize::new(0),
+            modified: tokio::sync::watch::Sender::new(Duration::ZERO),
+        }
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn count(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn with_rules<T>(&self, listener: &ListenerArn, f: impl FnOnce(&mut BTreeMap<RuleArn, Rule>) -> T) -> T {
+        self.count();
+        let mut rules = self.rules.lock().expect("nobody panics while it holds the lock");
+        f(rules.entry(listener.clone()).or_default())
+    }
+}
+
+fn absent() -> AwsError {
+    AwsError::new(Meaning::Absent, "elasticloadbalancing:DescribeRules", "RuleNotFound", "")
+}
+
+#[async_trait]
+impl LoadBalancers for InMemory {
+    async fn listener(&self, _: &ListenerArn) -> Result<Listener, AwsError> {
+        unreachable!("the controllers do not read listeners")
+    }
+
+    async fn rules(&self, listener: &ListenerArn) -> Result<Vec<Rule>, AwsError> {
+        Ok(self.with_rules(listener, |rules| rules.values().cloned().collect()))
+    }
+
+    async fn rules_by_arn(&self, arns: &[RuleArn]) -> Result<Vec<Rule>, AwsError> {
+        let one = |arn: &RuleArn| {
+            self.with_rules(&arn.listener(), |rules| rules.get(arn).cloned()).ok_or_else(absent)
+        };
+        arns.iter().map(one).collect()
+    }
+
+    async fn create_rule(&self, write: Write<'_>, new: &NewRule) -> Result<Rule, AwsError> {
+        write.gate.check()?;
+        let arn = new.listener.to_string().replace(":listener/", ":listener-rule/");
+        let arn: RuleArn = format!("{arn}/{:04x}", new.priority).parse().expect("an ARN");
+        let rule = Rule {
+            arn: arn.clone(),
+            priority: RulePriority::Number(new.priority),
+            conditions: new.conditions.clone(),
+            actions: new.actions.clone(),
+            transforms: new.transforms.clone(),
+        };
+        self.tags.lock().expect("as above").insert(arn.to_string(), new.tags.clone());
+        self.with_rules(&new.listener, |rules| rules.insert(arn, rule.clone()));
+        Ok(rule)
+    }
+
+    async fn modify_rule(
+        &self,
+        write: Write<'_>,
+        arn: &RuleArn,
+        change: &RuleChange,
+    ) -> Result<Rule, AwsError> {
+        write.gate.check()?;
+        let rule = self.with_rules(&arn.listener(), |rules| {
+            let rule = rules.get_mut(arn)?;
+            rule.conditions = change.conditions.clone().unwrap_or_else(|| rule.conditions.clone());
+            rule.actions = change.actions.clone().unwrap_or_else(|| rule.actions.clone());
+            Some(rule.clone())
+        });
+        self.modified.send_replace(self.clock.monotonic());
+        rule.ok_or_else(absent)
+    }
+
+    async fn delete_rule(&self, _: Write<'_>, _: &RuleArn) -> Result<(), AwsError> {
+        unreachable!("nothing is deleted")
+    }
+
+    async fn tags(&self, resources: &[String]) -> Result<BTreeMap<String, Tags>, AwsError> {
+        self.count();
+        let tags = self.tags.lock().expect("as above");
+        let of = |arn: &String| (arn.clone(), tags.get(arn).cloned().unwrap_or_default());
+        Ok(resources.iter().map(of).collect())
+    }
+
+    async fn add_tags(&self, _: Write<'_>, resource: &str, tags: &Tags) -> Result<(), AwsError> {
+        self.count();
+        self.tags.lock().expect("as above").entry(resource.to_owned()).or_default().extend(tags.clone());
+        Ok(())
+    }
+
+    async fn target_health(&self, _: &TargetGroupArn) -> Result<Vec<TargetHealth>, AwsError> {
+        self.count();
+        let target = TargetHealth {
+            id: "10.0.0.1".to_owned(),
+            port: Some(80),
+            state: TargetState::Healthy,
+            reason: None,
+            zonal_shift: false,
+        };
+        Ok(vec![target])
+    }
+
+    async fn target_groups(&self, _: &[TargetGroupArn]) -> Result<Vec<TargetGroup>, AwsError> {
+        unreachable!("the controllers do not describe target groups")
+    }
+}
+
+/// Ports that Cells at rest do not use.
+struct Nothing;
+
+#[async_trait]
+impl Clusters for Nothing {
+    async fn list(&self, _: &Scope) -> Result<Vec<String>, AwsError> {
+        Ok(Vec::new())
+    }
+
+    async fn describe(&self, _: &Scope, _: &str) -> Result<ClusterDescription, AwsError> {
+        unreachable!("there are no clusters")
+    }
+}
+
+#[async_trait]
+impl Metrics for Nothing {
+    async fn query(
+        &self,
+        _: &Scope,
+        _: MetricWindow,
+        _: &[MetricQuery],
+    ) -> Result<Vec<MetricSeries>, AwsError> {
+        unreachable!("nothing is measured")
+    }
+}
+
+#[async_trait]
+impl MemberClients for Nothing {
+    async fn client(&self, _: &ClusterSecret) -> Result<Client, MemberError> {
+        unreachable!("there are no member clusters")
+    }
+}
