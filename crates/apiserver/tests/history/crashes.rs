@@ -232,6 +232,7 @@ async fn hc_22_no_promise_is_broken_by_killing_the_server() {
 
 fn judge(book: &Book, cycles: u64) {
     let ledger = book.open();
+    println!("{cycles} lives, {}", ledger.summary());
     let broken = verify(&ledger);
     assert!(
         broken.is_empty(),

@@ -142,6 +142,20 @@ impl Ledger {
         self.highest = self.highest.max(revision);
     }
 
+    /// How much there is to judge.
+    pub fn summary(&self) -> String {
+        format!(
+            "{} writes acknowledged of {}, {} changes, {} lists, {} gets, {} watches, {} answers that it was too long ago",
+            self.acknowledgements,
+            self.attempts.len(),
+            self.log.len(),
+            self.snapshots.len(),
+            self.looks.len(),
+            self.sessions.len(),
+            self.expired.len(),
+        )
+    }
+
     /// The server starts again: what it writes now must be new.
     pub fn restarted(&mut self) {
         self.barrier = self.highest;

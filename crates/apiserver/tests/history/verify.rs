@@ -18,7 +18,7 @@ pub fn verify(ledger: &Ledger) -> Vec<String> {
     broken.extend(deletes(ledger));
     broken.extend(snapshots(ledger));
     broken.extend(looks(ledger));
-    broken.extend(ledger.sessions.iter().filter_map(|session| of_session(ledger, session)));
+    broken.extend(sessions(ledger));
     broken.extend(ledger.expired.iter().filter_map(|position| of_expired(ledger, *position)));
     broken
 }
@@ -169,30 +169,39 @@ fn looks(ledger: &Ledger) -> Vec<String> {
     ledger.looks.iter().filter_map(of_look).collect()
 }
 
-/// The events a watch of `scope` must see after `from` up to `to`.
-fn expected(ledger: &Ledger, scope: &Scope, from: Revision, to: Revision) -> Vec<Event> {
-    let mut now = ledger.before.clone();
-    let mut seen = Vec::new();
-    for event in ledger.log.iter().take_while(|event| event.state.revision <= to) {
-        let before = now.get(&event.key).filter(|before| scope.holds(&event.key, before)).cloned();
-        let after = event.change != Change::Deleted && scope.holds(&event.key, &event.state);
-        let told = |change, state: &State| Event { change, key: event.key.clone(), state: state.clone() };
-        let view = match (before, after) {
-            (None, true) => Some(told(Change::Added, &event.state)),
-            (Some(_), true) => Some(told(Change::Modified, &event.state)),
-            (Some(before), false) => {
-                Some(told(Change::Deleted, &State { revision: event.state.revision, ..before }))
-            }
-            (None, false) => None,
-        };
-        seen.extend(view.filter(|view| view.state.revision > from));
-        play(&mut now, event);
+/// What a watch of `scope` must be told of an event, if anything.
+fn view(scope: &Scope, before: Option<&State>, event: &Event) -> Option<Event> {
+    let before = before.filter(|before| scope.holds(&event.key, before));
+    let after = event.change != Change::Deleted && scope.holds(&event.key, &event.state);
+    let told = |change, state: State| Event { change, key: event.key.clone(), state };
+    match (before, after) {
+        (None, true) => Some(told(Change::Added, event.state.clone())),
+        (Some(_), true) => Some(told(Change::Modified, event.state.clone())),
+        (Some(before), false) => {
+            let state = State { revision: event.state.revision, ..before.clone() };
+            Some(told(Change::Deleted, state))
+        }
+        (None, false) => None,
     }
-    seen
 }
 
-fn of_session(ledger: &Ledger, session: &Session) -> Option<String> {
-    let wanted = expected(ledger, &session.scope, session.from, session.position);
+/// Every watch was told exactly what its scope holds of the history.
+fn sessions(ledger: &Ledger) -> Vec<String> {
+    let mut wanted: Vec<Vec<Event>> = vec![Vec::new(); ledger.sessions.len()];
+    let mut now = ledger.before.clone();
+    for event in &ledger.log {
+        let (revision, before) = (event.state.revision, now.get(&event.key));
+        for (session, wanted) in ledger.sessions.iter().zip(&mut wanted) {
+            if session.from < revision && revision <= session.position {
+                wanted.extend(view(&session.scope, before, event));
+            }
+        }
+        play(&mut now, event);
+    }
+    ledger.sessions.iter().zip(wanted).filter_map(|(session, wanted)| of_session(session, &wanted)).collect()
+}
+
+fn of_session(session: &Session, wanted: &[Event]) -> Option<String> {
     if wanted == session.events {
         return None;
     }
