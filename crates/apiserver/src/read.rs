@@ -322,7 +322,42 @@ fn consistency(call: &Call, limited: bool) -> Result<Consistency, ApiError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Whatever clients send is a token or a bad request.
+    fn is_judged(text: &str) {
+        if let Err(error) = Token::decode(text) {
+            assert_eq!(error.code, 400, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_token_comes_back(
+            namespace in "[a-z0-9-]{0,63}", name in "[a-zA-Z0-9:][a-zA-Z0-9.:-]{0,80}", revision in any::<Option<u32>>(),
+        ) {
+            let token = Token { revision: revision.map(u64::from), after: ObjectName::new(namespace, name) };
+            prop_assert_eq!(Token::decode(&token.encode()).unwrap(), token);
+        }
+
+        #[test]
+        fn any_text_is_judged(text in ".{0,300}") {
+            is_judged(&text);
+        }
+
+        #[test]
+        fn any_bytes_are_judged(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            is_judged(&URL_SAFE_NO_PAD.encode(bytes));
+        }
+
+        #[test]
+        fn any_document_is_judged(revision in any::<i64>(), start in ".{0,100}", version in "(meta.k8s.io/v1)?") {
+            let token = json!({"v": version, "rv": revision, "start": start});
+            is_judged(&URL_SAFE_NO_PAD.encode(token.to_string()));
+        }
+    }
 
     #[test]
     fn a_continue_token_survives_the_way_to_the_client_and_back() {
