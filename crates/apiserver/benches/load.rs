@@ -14,7 +14,7 @@ mod support;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -25,11 +25,11 @@ use serde_json::{Value, json};
 use support::door::{Door, Identity, Lines, get, request};
 use support::process::{ServerProcess, asked_to_serve, serve};
 
-const OBJECTS: usize = 3_000;
-const CLIENTS: usize = 32;
+/// How many objects, and the bytes of one as a client sends it.
+static OBJECTS: LazyLock<usize> = LazyLock::new(|| setting("OKRA_BENCH_OBJECTS", 3_000));
+static OBJECT_BYTES: LazyLock<usize> = LazyLock::new(|| setting("OKRA_BENCH_OBJECT_BYTES", 700));
 
-/// Bytes of one object as a client sends it.
-const OBJECT_BYTES: usize = 700;
+const CLIENTS: usize = 32;
 
 /// Gets are cheap: each object is read this often, so that the phase is long enough to measure.
 const GET_ROUNDS: usize = 8;
@@ -41,6 +41,10 @@ const TICKS: f64 = 100.0;
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
 fn object(number: usize) -> Bytes {
     let map = |payload: &str| {
         json!({
@@ -50,7 +54,7 @@ fn object(number: usize) -> Bytes {
         })
         .to_string()
     };
-    let missing = OBJECT_BYTES - map("").len();
+    let missing = *OBJECT_BYTES - map("").len();
     map(&"x".repeat(missing)).into()
 }
 
@@ -68,7 +72,7 @@ fn apply(number: usize) -> Request<Full<Bytes>> {
 }
 
 fn read(number: usize) -> Request<Full<Bytes>> {
-    get(&format!("{MAPS}/m{:05}", number % OBJECTS))
+    get(&format!("{MAPS}/m{:05}", number % *OBJECTS))
 }
 
 /// User and system time that a process has used, in seconds.
@@ -160,9 +164,10 @@ impl Bench {
             bytes = list.len();
         }
         println!(
-            "apiserver list: {:.1} ms, p99 {:.1} ms ({OBJECTS} objects, {:.1} MB)",
+            "apiserver list: {:.1} ms, p99 {:.1} ms ({} objects, {:.1} MB)",
             percentile(&mut times, 50),
             percentile(&mut times, 99),
+            *OBJECTS,
             bytes as f64 / 1e6
         );
     }
@@ -223,12 +228,12 @@ async fn main() {
     println!("apiserver first start to ready: {:.0} ms", ready.as_secs_f64() * 1e3);
     let idle = memory(bench.server.id(), "VmRSS");
     let told = Told::default();
-    let watching = tokio::spawn(watch(bench.door().await, told.clone(), OBJECTS));
-    let acknowledged = bench.measure("creates", OBJECTS, 201, create).await;
+    let watching = tokio::spawn(watch(bench.door().await, told.clone(), *OBJECTS));
+    let acknowledged = bench.measure("creates", *OBJECTS, 201, create).await;
     watching.await.unwrap();
     print_lag(&told, &acknowledged);
-    bench.measure("applies", OBJECTS, 200, apply).await;
-    bench.measure("gets", OBJECTS * GET_ROUNDS, 200, read).await;
+    bench.measure("applies", *OBJECTS, 200, apply).await;
+    bench.measure("gets", *OBJECTS * GET_ROUNDS, 200, read).await;
     bench.lists().await;
     let id = bench.server.id();
     println!(
@@ -239,14 +244,16 @@ async fn main() {
     bench.server.kill().await;
     let (bench, ready) = start(folder.path()).await;
     println!(
-        "apiserver start to ready after kill -9: {:.0} ms with {OBJECTS} objects",
-        ready.as_secs_f64() * 1e3
+        "apiserver start to ready after kill -9: {:.0} ms with {} objects",
+        ready.as_secs_f64() * 1e3,
+        *OBJECTS
     );
     bench.server.stop().await;
     let (bench, ready) = start(folder.path()).await;
     println!(
-        "apiserver start to ready: {:.0} ms with {OBJECTS} objects ({:.1} MB resident)",
+        "apiserver start to ready: {:.0} ms with {} objects ({:.1} MB resident)",
         ready.as_secs_f64() * 1e3,
+        *OBJECTS,
         memory(bench.server.id(), "VmRSS")
     );
     bench.server.stop().await;

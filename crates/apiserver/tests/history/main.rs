@@ -10,6 +10,7 @@
 //! seed; a failure prints the seed.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::print_stdout, reason = "--nocapture shows how much was judged")]
 #![allow(clippy::disallowed_methods, reason = "the killed process keeps real time")]
 
 #[path = "../support/mod.rs"]
