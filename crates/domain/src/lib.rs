@@ -15,6 +15,8 @@
 pub mod analysis;
 pub mod arn;
 pub mod cell;
+#[cfg(test)]
+mod chance;
 pub mod condition;
 pub mod duration;
 pub mod phase;

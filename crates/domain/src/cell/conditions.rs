@@ -31,8 +31,9 @@ struct Draft {
 pub(super) fn conditions(view: &View<'_>, findings: &Findings, status: &Status) -> Vec<Condition> {
     let phase = status.phase.unwrap_or(Phase::Pending);
     let mut drafts = vec![ready(phase, findings, status), progressing(phase, findings, status)];
-    drafts.push(degraded(phase, findings, status));
-    drafts.push(paused(phase, findings, status));
+    let (degraded, paused) = (findings.degraded.as_ref(), findings.paused.as_ref());
+    drafts.push(found_or_phase(ConditionType::Degraded, degraded, Phase::Degraded, status));
+    drafts.push(found_or_phase(ConditionType::Paused, paused, Phase::Paused, status));
     drafts.push(target_groups_valid(view));
     let trouble = |kind, reason: Reason, found: &Option<String>| Draft {
         kind,
@@ -93,28 +94,23 @@ fn progressing(phase: Phase, findings: &Findings, status: &Status) -> Draft {
     Draft { kind: ConditionType::Progressing, status: progressing, reason, message }
 }
 
-fn degraded(phase: Phase, findings: &Findings, status: &Status) -> Draft {
-    let (degraded, reason, message) = match &findings.degraded {
+/// A condition that a finding makes true, or else the phase of that name.
+fn found_or_phase(
+    kind: ConditionType,
+    found: Option<&(Reason, String)>,
+    named_by: Phase,
+    status: &Status,
+) -> Draft {
+    let phase = status.phase.unwrap_or(Phase::Pending);
+    let (status, reason, message) = match found {
         Some((reason, message)) => (true, (*reason).into(), message.clone()),
-        None if phase == Phase::Degraded => {
+        None if phase == named_by => {
             let reason = status.reason.map_or(ConditionReason::Phase(phase), ConditionReason::from);
             (true, reason, status.message.clone())
         }
         None => (false, ConditionReason::AsExpected, String::new()),
     };
-    Draft { kind: ConditionType::Degraded, status: degraded, reason, message }
-}
-
-fn paused(phase: Phase, findings: &Findings, status: &Status) -> Draft {
-    let (paused, reason, message) = match &findings.paused {
-        Some((reason, message)) => (true, (*reason).into(), message.clone()),
-        None if phase == Phase::Paused => {
-            let reason = status.reason.map_or(ConditionReason::Phase(phase), ConditionReason::from);
-            (true, reason, status.message.clone())
-        }
-        None => (false, ConditionReason::AsExpected, String::new()),
-    };
-    Draft { kind: ConditionType::Paused, status: paused, reason, message }
+    Draft { kind, status, reason, message }
 }
 
 fn target_groups_valid(view: &View<'_>) -> Draft {

@@ -54,22 +54,23 @@ pub(super) fn confirmation(config: Option<&Config>) -> Confirmation {
 /// Weights as shares of their sum; a single target group has all, whatever
 /// AWS echoes (3.3.2-5).
 fn same_shares(config: &Config) -> bool {
-    let mut asked: BTreeMap<&str, Weight> = BTreeMap::new();
-    for entry in &config.entries {
-        *asked.entry(entry.arn.as_str()).or_default() += entry.weight;
-    }
-    let mut shown: BTreeMap<&str, Weight> = BTreeMap::new();
-    for group in &config.status.target_groups {
-        *shown.entry(group.arn.as_str()).or_default() += group.weight;
-    }
+    let asked = sums(config.entries.iter().map(|entry| (entry.arn.as_str(), entry.weight)));
+    let shown = sums(config.status.target_groups.iter().map(|group| (group.arn.as_str(), group.weight)));
     if asked.len() == 1 {
         return asked.keys().eq(shown.keys());
     }
-    let sum =
-        |weights: &BTreeMap<&str, Weight>| weights.values().map(|weight| u64::from(*weight)).sum::<u64>();
-    let (asked_sum, shown_sum) = (sum(&asked), sum(&shown));
-    asked.len() == shown.len()
-        && asked.iter().all(|(arn, weight)| {
-            shown.get(arn).is_some_and(|seen| u64::from(*weight) * shown_sum == u64::from(*seen) * asked_sum)
-        })
+    let (asked_sum, shown_sum) = (asked.values().sum::<u128>(), shown.values().sum::<u128>());
+    let same = |(arn, weight): (&&str, &u128)| {
+        shown.get(arn).is_some_and(|seen| weight * shown_sum == seen * asked_sum)
+    };
+    asked.len() == shown.len() && asked.iter().all(same)
+}
+
+/// Weights by ARN, wide enough that no product of two sums overflows.
+fn sums<'a>(weights: impl Iterator<Item = (&'a str, Weight)>) -> BTreeMap<&'a str, u128> {
+    let mut sums: BTreeMap<&str, u128> = BTreeMap::new();
+    for (arn, weight) in weights {
+        *sums.entry(arn).or_default() += u128::from(weight);
+    }
+    sums
 }

@@ -58,15 +58,19 @@ impl Choice<'_, '_> {
     }
 
     /// What goes on while the pin cannot be followed. A canary that is blocked,
-    /// or of which nothing is left, goes on no more.
+    /// withdrawn, or of which nothing is left, goes back all the same; a
+    /// takeover that has all weight already comes to its end.
     fn present(&self) -> Desired {
+        let of =
+            |version: Option<Version>, held_by_pin| Desired { version, held_by_pin, ..Desired::default() };
         let stable = self.stable.and_then(|stable| stable.known().cloned());
-        match self.running.filter(|running| running.is_rollout()) {
-            Some(running) if self.may_run_on(running) => {
-                Desired { version: Some(running.version().clone()), held_by_pin: true, ..Desired::default() }
+        match self.running {
+            Some(running) if self.may_run_on(running) => of(Some(running.version().clone()), true),
+            Some(running) if running.moved_by_steps() => of(stable, false),
+            Some(running) if self.view.serves_alone(&ServedVersion::Known(running.version().clone())) => {
+                of(Some(running.version().clone()), false)
             }
-            Some(_) => Desired { version: stable, ..Desired::default() },
-            None => Desired { version: stable, held_by_pin: true, ..Desired::default() },
+            _ => of(stable, true),
         }
     }
 

@@ -333,7 +333,8 @@ fn hold_for_pin(
     draft.status.desired_version = Some(ServedVersion::Known(present.clone()));
     care(draft, present_sides(view, rolling.map(Running::version)), Urgency::Patient);
     rest::find_degradation(draft, stable);
-    if reason == Reason::VersionBlocked && rolling.is_none() {
+    let at_rest = rolling.is_none() && stable.is_some_and(|stable| view.serves_alone(stable));
+    if reason == Reason::VersionBlocked && at_rest {
         return rest::settle(draft);
     }
     draft.stop(&Stop::waiting(reason, message, "weights stay until the pin can be followed or is removed"));
@@ -354,6 +355,7 @@ pub(super) fn present_sides<'a>(view: &View<'a>, canary: Option<&Version>) -> Me
 /// Rules 7 and 8 within the present sides, and nothing else.
 pub(super) fn care<'a>(draft: &mut Draft<'_, 'a>, members: Members<'a>, urgency: Urgency) {
     let view = draft.view;
+    rest::wake_for_fresh(draft, &members);
     let room = make_room(view, &members, &[Side::Stable], urgency);
     let split = Split { canary: members.weight(Side::Canary), off: Off::Keep, force: None, yields: true };
     match divide(&members, view.total, split, &room) {

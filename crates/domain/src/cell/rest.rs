@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::failure;
 use super::planner::is_confirmed;
 use super::retirement;
-use super::sides::{Drain, Side, drain};
+use super::sides::{Drain, Members, Side, drain};
 use super::view::View;
 use crate::phase::Phase;
 use crate::reason::Reason;
@@ -124,10 +124,12 @@ fn wake_for_orphans(draft: &mut Draft<'_, '_>) {
     }
 }
 
-/// Wakes when a target group without status has had time to get one.
-pub(super) fn wake_for_fresh(draft: &mut Draft<'_, '_>) {
+/// Wakes when a target group without status has had time to get one. `waiting`
+/// are those of whom something depends on it: not only what serves, but also
+/// those who are to take over.
+pub(super) fn wake_for_fresh(draft: &mut Draft<'_, '_>, waiting: &Members<'_>) {
     let now = draft.view.now;
-    let fresh = draft.members.list.iter().filter(|member| !member.ready && member.side != Side::Off);
+    let fresh = waiting.list.iter().filter(|member| !member.ready && member.side != Side::Off);
     let until: Vec<_> = fresh
         .filter_map(|member| member.group)
         .filter(|group| group.healthy_targets.is_none())

@@ -373,7 +373,12 @@ fn apply<'a>(
     let view = draft.view;
     let raises = walked.canary > members.weight(Side::Canary);
     let off = if is_stuck(&members) { Off::Keep } else { Off::Zero };
-    let split = Split { canary: walked.canary, off, force: raises.then_some(Side::Canary), yields: true };
+    // Its gates were judged. Without a gate, those that are not seen healthy
+    // still wait for their share while another of them can take it.
+    let gated = view.spec.readiness.healthy_targets > 0;
+    let forced = raises && (gated || !members.known(Side::Canary).any(|member| member.ready));
+    let force = forced.then_some(Side::Canary);
+    let split = Split { canary: walked.canary, off, force, yields: true };
     match divide(&members, view.total, split, room) {
         Some(weights) => draft.set_weights(members.clone(), weights),
         None => draft.keep_weights(members.clone()),
@@ -396,7 +401,7 @@ fn apply<'a>(
     draft.sweep.terminate.extend(walked.terminate);
     draft.sweep.delete.extend(walked.delete);
     rest::find_degradation(draft, view.status.stable_version.as_ref());
-    rest::wake_for_fresh(draft);
+    rest::wake_for_fresh(draft, &members);
     note_wait(draft, &mut running, &stop, moved);
     if let Some(failure) = overdue(draft, &running, &stop) {
         draft.create.clear();

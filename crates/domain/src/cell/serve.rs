@@ -76,7 +76,6 @@ pub(super) fn serve(
     } else {
         keep_serving(draft, &target, members, order);
     }
-    rest::wake_for_fresh(draft);
 }
 
 /// At rest: rules 7 and 8 within the one side.
@@ -115,6 +114,7 @@ fn take_over<'a>(
 ) {
     let view = draft.view;
     draft.safety = true;
+    rest::wake_for_fresh(draft, &members);
     let waits = !members.can_take_over(Side::Stable);
     let forced = waits && forced_by(draft, order);
     let room = make_room(view, &members, &[Side::Stable], Urgency::Urgent);

@@ -120,7 +120,8 @@ impl<'a> View<'a> {
         let mut entries: Vec<Entry<'a>> = merged.into_values().collect();
         entries.sort_by_key(|entry| (entry.name, entry.arn));
         let weights: Vec<Weight> = entries.iter().map(|entry| entry.weight).collect();
-        if weights.iter().sum::<Weight>() != self.total {
+        // A stored config may hold any number: its sum may exceed 32 bits.
+        if weights.iter().map(|weight| u64::from(*weight)).sum::<u64>() != u64::from(self.total) {
             for (entry, scaled) in entries.iter_mut().zip(weight::scale(&weights, self.total)) {
                 entry.weight = scaled;
             }
@@ -185,6 +186,11 @@ impl<'a> View<'a> {
     /// Whether some entry holds weight.
     pub(super) fn serves(&self) -> bool {
         self.entries.iter().any(|entry| entry.weight > 0)
+    }
+
+    /// Whether every entry that holds weight is of this version.
+    pub(super) fn serves_alone(&self, version: &ServedVersion) -> bool {
+        self.serves() && self.entries.iter().all(|entry| entry.weight == 0 || entry.version() == *version)
     }
 
     /// Duration of the group stickiness of the rule.

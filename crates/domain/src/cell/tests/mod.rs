@@ -1,6 +1,8 @@
 //! Tests of the planner, by what they hold.
 
 mod commands;
+mod components;
+mod defects;
 mod drift;
 mod hazards;
 mod invariants;

@@ -29,7 +29,7 @@ fn a_lost_config_brings_back_what_served() {
 }
 
 #[test]
-fn illegal_target_groups_are_listed_and_block_nobody() {
+fn h_60_illegal_target_groups_are_listed_and_block_nobody() {
     let mut world = World::new(1, table_steps());
     world.know(&["a1", "b1", "c1", "d1"]);
     world.group_mut("b1").version = Err(VersionIssue::Missing("okra.mumo.co/version".into()));
@@ -237,4 +237,17 @@ fn explanations_name_values_limits_and_what_comes_next() {
         "{lines:?}"
     );
     assert!(lines[0].contains("counts as done at 2026-11-21T10:01:00Z"), "{lines:?}");
+}
+
+#[test]
+fn a_pin_that_waits_does_not_keep_a_fresh_target_group_from_its_share() {
+    let mut world =
+        World::serving(1, table_steps(), 1, &[("a1", 100)], &["a1", "a2"]).spec(|spec| spec.pin = Some(v(3)));
+    let now = world.now;
+    let fresh = world.group_mut("a2");
+    (fresh.created_at, fresh.healthy_targets) = (Some(now), None);
+    let plan = world.pass();
+    assert_eq!((all(&plan), reasons(&plan)[0]), (vec![("a1", 100), ("a2", 0)], Reason::WaitingForReplicas));
+    world.now = plan.wake_at.expect("the time from which silence no longer holds it back");
+    assert_eq!(all(&world.pass()), [("a1", 50), ("a2", 50)]);
 }

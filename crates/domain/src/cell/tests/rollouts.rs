@@ -292,6 +292,71 @@ fn a_pin_that_cannot_be_followed_holds_the_steps() {
 }
 
 #[test]
+fn without_a_gate_the_healthy_ones_of_a_canary_begin() {
+    let steps = canary(vec![Step::SetWeight(20), Step::Pause(None)]);
+    let mut world = World::serving(2, steps, 1, &[("a1", 100)], &["a1", "b1", "b2"])
+        .spec(|spec| spec.readiness.healthy_targets = 0);
+    world.pass();
+    world.confirm();
+    world.group_mut("b1").healthy_targets = Some(0);
+    assert_eq!(serving(&world.pass()), [("a1", 80), ("b2", 20)]);
+    let mut none =
+        World::serving(2, canary(vec![Step::SetWeight(20)]), 1, &[("a1", 100)], &["a1", "b1", "b2"])
+            .spec(|spec| spec.readiness.healthy_targets = 0);
+    none.pass();
+    none.confirm();
+    for name in ["b1", "b2"] {
+        none.group_mut(name).healthy_targets = Some(0);
+    }
+    assert_eq!(serving(&none.pass()), [("a1", 80), ("b1", 10), ("b2", 10)], "there is no gate");
+}
+
+#[test]
+fn a_rollback_does_not_oversleep_a_target_group_that_says_nothing() {
+    let mut world =
+        World::serving(1, table_steps(), 2, &[("b1", 100)], &["a1", "b1"]).spec(|spec| spec.pin = Some(v(1)));
+    let now = world.now;
+    let heir = world.group_mut("a1");
+    (heir.created_at, heir.healthy_targets) = (Some(now), None);
+    let plan = world.pass();
+    assert_eq!((reasons(&plan)[0], serving(&plan)), (Reason::WaitingForHealth, vec![("b1", 100)]));
+    assert_eq!(plan.wake_at, Some(now + jiff::SignedDuration::from_secs(30)));
+    world.now = plan.wake_at.expect("just seen");
+    assert_eq!(serving(&world.pass()), [("a1", 100)]);
+}
+
+#[test]
+fn a_pin_to_a_blocked_version_does_not_keep_its_weight_alive() {
+    // Blocked midway, while stable was not healthy: it goes back when it can.
+    let mut world =
+        World::serving(1, table_steps(), 1, &[("a1", 80), ("b1", 20)], &["a1", "b1"]).rolling(2, 1);
+    world.run();
+    world.block(2);
+    world.group_mut("a1").healthy_targets = Some(0);
+    assert_eq!(serving(&world.pass()), [("a1", 80), ("b1", 20)]);
+    world.observed.spec.pin = Some(v(2));
+    let plan = world.pass();
+    assert_ne!(plan.phase(), Phase::Completed, "{:?}", plan.reasons);
+    world.group_mut("a1").healthy_targets = Some(2);
+    assert_eq!(serving(&world.pass()), [("a1", 100)]);
+    world.confirm();
+    assert_eq!(world.run().phase(), Phase::Failed);
+}
+
+#[test]
+fn a_takeover_ends_although_a_pin_that_cannot_be_followed_came_between() {
+    let mut world = World::serving(1, table_steps(), 2, &[("a1", 0), ("b1", 100)], &["a1", "b1"])
+        .spec(|spec| spec.pin = Some(v(1)));
+    assert_eq!(serving(&world.pass()), [("a1", 100)]);
+    world.observed.spec.pin = Some(v(3));
+    world.confirm();
+    let plan = world.run();
+    assert_eq!((serving(&plan), &plan.status.stable_version), (vec![("a1", 100)], &served(1)));
+    assert_eq!(plan.status.history[0].outcome, Some(Outcome::RolledBack));
+    assert_eq!(reasons(&plan)[0], Reason::WaitingForReplicas);
+}
+
+#[test]
 fn sticky_rules_let_a_failed_version_leave_at_once() {
     let mut world = rolling(vec![Step::SetWeight(20), Step::Pause(None)])
         .spec(|spec| spec.listener = Some(ListenerPart { stickiness_seconds: Some(600), ..listener(10) }));
