@@ -102,6 +102,7 @@ fn run_spec(spec: &AnalysisRunSpec, metrics: Vec<MetricSpec>) -> RunSpec {
             .map(|rule| Retention { pattern: rule.metric_name.clone(), limit: rule.limit })
             .collect(),
         terminate: spec.terminate.unwrap_or(false),
+        terminated_by: None,
         ttl: TtlStrategy {
             seconds_after_completion: ttl.seconds_after_completion,
             seconds_after_failure: ttl.seconds_after_failure,

@@ -1,7 +1,7 @@
 //! From counters to the phase of a metric, and from metrics to the phase of a run
 //! (`spec/analysis.md` 2.5, 2.6).
 
-use super::status::{Counters, MetricResult, RunStatus, RunSummary};
+use super::status::{MetricResult, RunStatus, RunSummary};
 use super::{Metric, Phase, Run};
 
 /// A phase and why.
@@ -21,7 +21,7 @@ impl Assessment {
 
 /// The twelve rows of 2.5; the first that fits decides.
 pub(super) fn assess_metric(metric: &Metric, result: &MetricResult, terminating: bool) -> Assessment {
-    let decided = || verdict(metric, &result.counters);
+    let decided = || verdict(metric, result);
     if result.phase.is_terminal() {
         let reason = decided().map(|verdict| verdict.reason).unwrap_or_default();
         return Assessment { phase: result.phase, reason };
@@ -37,8 +37,8 @@ pub(super) fn assess_metric(metric: &Metric, result: &MetricResult, terminating:
 }
 
 /// Rows 4 to 10: what the counters alone decide.
-fn verdict(metric: &Metric, counters: &Counters) -> Option<Assessment> {
-    let spec = &metric.spec;
+fn verdict(metric: &Metric, result: &MetricResult) -> Option<Assessment> {
+    let (spec, counters) = (&metric.spec, &result.counters);
     let over = |count: u32, limit: i64| i64::from(count) > limit;
     let decided = |phase, reason| Some(Assessment { phase, reason });
     if over(counters.consecutive_error, spec.consecutive_error_limit) {
@@ -48,14 +48,20 @@ fn verdict(metric: &Metric, counters: &Counters) -> Option<Assessment> {
             format!("consecutiveErrors ({errors}) > consecutiveErrorLimit ({limit})"),
         );
     }
-    if over(counters.inconclusive, spec.inconclusive_limit) {
+    if over(counters.inconclusive, spec.inconclusive_limit) && !is_still_comparing(metric, result) {
         let (count, limit) = (counters.inconclusive, spec.inconclusive_limit);
         return decided(Phase::Inconclusive, format!("inconclusive ({count}) > inconclusiveLimit ({limit})"));
     }
-    let failure_limit_holds = spec.failure_limit >= 0;
-    if failure_limit_holds && over(counters.failed, spec.failure_limit) {
+    if spec.failure_limit >= 0 && over(counters.failed, spec.failure_limit) {
         let (failed, limit) = (counters.failed, spec.failure_limit);
         return decided(Phase::Failed, format!("failed ({failed}) > failureLimit ({limit})"));
+    }
+    let streak = trailing_failures(result);
+    if let Some(limit) = spec.consecutive_failure_limit.filter(|limit| over(streak, *limit)) {
+        return decided(
+            Phase::Failed,
+            format!("consecutiveFailures ({streak}) > consecutiveFailureLimit ({limit})"),
+        );
     }
     let success_limit_holds = spec.consecutive_success_limit > 0;
     if success_limit_holds && i64::from(counters.consecutive_success) >= spec.consecutive_success_limit {
@@ -69,6 +75,7 @@ fn verdict(metric: &Metric, counters: &Counters) -> Option<Assessment> {
         "count ({}) reached with consecutiveSuccesses ({successes}) < consecutiveSuccessLimit ({wanted})",
         counters.count
     );
+    let failure_limit_holds = spec.failure_limit >= 0 || spec.consecutive_failure_limit.is_some();
     match (failure_limit_holds, success_limit_holds) {
         (true, true) => decided(Phase::Inconclusive, missed),
         (false, _) => decided(Phase::Failed, missed),
@@ -76,11 +83,32 @@ fn verdict(metric: &Metric, counters: &Counters) -> Option<Assessment> {
     }
 }
 
+impl Metric {
+    /// Whether its measurements alone came to an end, not a stop from outside.
+    pub(super) fn is_decided(&self, result: &MetricResult) -> bool {
+        result.phase.is_terminal() && verdict(self, result).is_some()
+    }
+}
+
+/// A comparison that has not come to a verdict needs more samples, not a human: that counts only
+/// when `count` is reached and its last word is still open (2.10-8).
+fn is_still_comparing(metric: &Metric, result: &MetricResult) -> bool {
+    let ended = metric.count.is_some_and(|count| result.counters.count >= count);
+    let open = result.measurements.last().is_some_and(|last| last.phase == Phase::Inconclusive);
+    metric.spec.baseline.is_some() && !(ended && open)
+}
+
+/// Failures since the last measurement that was none. As many are kept as the limit needs.
+fn trailing_failures(result: &MetricResult) -> u32 {
+    let failed = result.measurements.iter().rev().take_while(|own| own.phase == Phase::Failed);
+    u32::try_from(failed.count()).unwrap_or(u32::MAX)
+}
+
 /// Whether the run is to stop: it was asked to, or a metric that counts has ended badly.
 pub(super) fn is_terminating(run: &Run, status: &RunStatus) -> bool {
     let decided_badly = |metric: &Metric| {
         let result = status.metric(&metric.spec.name);
-        !metric.dry_run && result.is_some_and(|result| result.phase.is_unsuccessful())
+        !metric.dry_run && result.is_some_and(|result| metric.consequence(result.phase).is_unsuccessful())
     };
     run.terminate || run.metrics.iter().any(decided_badly)
 }
@@ -115,15 +143,17 @@ pub(super) fn assess_run(run: &Run, status: &RunStatus, terminating: bool) -> As
     let mut worst: Option<(Phase, &Metric, &MetricResult)> = None;
     for metric in run.metrics.iter().filter(|metric| !metric.dry_run && ended(metric)) {
         let Some(result) = status.metric(&metric.spec.name) else { continue };
-        if worst.as_ref().is_none_or(|(phase, _, _)| result.phase > *phase) {
-            worst = Some((result.phase, metric, result));
+        let consequence = metric.consequence(result.phase);
+        if worst.as_ref().is_none_or(|(phase, _, _)| consequence > *phase) {
+            worst = Some((consequence, metric, result));
         }
     }
     match worst {
         Some((phase, metric, result)) if phase.is_unsuccessful() => {
             let reason = assess_metric(metric, result, terminating).reason;
             let (name, detail) = (&metric.spec.name, appended(&result.message));
-            let message = format!("Metric \"{name}\" assessed {phase} due to {reason}{detail}");
+            let assessed = result.phase;
+            let message = format!("Metric \"{name}\" assessed {assessed} due to {reason}{detail}");
             Assessment { phase, reason: message }
         }
         _ if run.terminate => Assessment { phase: Phase::Successful, reason: "Run Terminated".to_owned() },

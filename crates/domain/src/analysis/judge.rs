@@ -1,6 +1,6 @@
 //! From the outcomes of conditions to the phase of a measurement (`spec/analysis.md` 2.4).
 
-use super::Phase;
+use super::{NoData, Phase};
 
 /// A condition and what it yielded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,18 @@ pub fn judge(value: &str, success: Option<&Condition<'_>>, failure: Option<&Cond
         },
         _ => Judgement { phase: Phase::Successful, message: String::new() },
     }
+}
+
+/// Judges a measurement without data (nil, an empty list, NaN, no point) of a metric that says what
+/// that means. `value` is what came instead.
+pub fn judge_no_data(policy: NoData, value: &str) -> Judgement {
+    let phase = match policy {
+        NoData::Fail => Phase::Failed,
+        NoData::Inconclusive => Phase::Inconclusive,
+        NoData::Success => return Judgement { phase: Phase::Successful, message: String::new() },
+        NoData::Error => Phase::Error,
+    };
+    Judgement { phase, message: format!("no data (value {}); noData is {policy}", clipped(value)) }
 }
 
 /// A condition, its outcome, and the part that made it so.

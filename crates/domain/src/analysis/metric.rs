@@ -3,6 +3,9 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use super::comparison::ComparisonSpec;
+use crate::text::words;
+
 /// A field of a metric that does not hold what it must.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{field} must be {expected}, got {got}")]
@@ -41,6 +44,42 @@ pub struct MetricSpec {
     pub consecutive_success_limit: i64,
     /// Providers by key, of which there must be one.
     pub providers: Map<String, Value>,
+    /// Comparison with stable in place of conditions (2.10-8).
+    pub baseline: Option<ComparisonSpec>,
+    /// What a measurement without data comes to; `None` leaves it to the conditions (2.10-6).
+    pub no_data: Option<NoData>,
+    /// Failures in a row tolerated; `None` is no limit (2.10-1).
+    pub consecutive_failure_limit: Option<i64>,
+    /// What an inconclusive metric means for the run (2.10-2).
+    pub on_inconclusive: Option<Consequence>,
+    /// What a metric that could not be measured means for the run (2.10-2).
+    pub on_error: Option<Consequence>,
+}
+
+words! {
+    /// `noData` of a metric: nil, an empty list, NaN or no point.
+    pub enum NoData("answer to no data") {
+        /// The measurement failed.
+        Fail,
+        /// It says neither yes nor no.
+        Inconclusive,
+        /// Nothing happened that could be bad.
+        Success,
+        /// It could not be taken.
+        Error,
+    }
+}
+
+words! {
+    /// `onInconclusive`, `onError` of a metric.
+    pub enum Consequence("consequence") {
+        /// The run is inconclusive: a human decides.
+        Pause = "pause",
+        /// The run ends badly.
+        Abort = "abort",
+        /// The metric does not count.
+        Continue = "continue",
+    }
 }
 
 /// Errors in a row that are tolerated unless the metric says otherwise.
@@ -77,6 +116,14 @@ impl MetricSpec {
                 .unwrap_or(DEFAULT_CONSECUTIVE_ERROR_LIMIT),
             consecutive_success_limit: integer("consecutiveSuccessLimit")?.unwrap_or(0),
             providers: providers.into_iter().filter(|(_, settings)| !settings.is_null()).collect(),
+            baseline: match fields.get("baseline") {
+                None | Some(Value::Null) => None,
+                Some(baseline) => Some(ComparisonSpec::from_json(baseline)?),
+            },
+            no_data: word(fields, "noData", "Fail, Inconclusive, Success or Error")?,
+            consecutive_failure_limit: integer("consecutiveFailureLimit")?,
+            on_inconclusive: word(fields, "onInconclusive", "pause, abort or continue")?,
+            on_error: word(fields, "onError", "pause, abort or continue")?,
         })
     }
 }
@@ -87,6 +134,19 @@ fn text(fields: &Map<String, Value>, field: &'static str) -> Result<String, Inva
         Some(Value::String(text)) => Ok(text.clone()),
         Some(other) => Err(InvalidMetric { field, expected: "a string", got: shown(other) }),
     }
+}
+
+/// One of a few words; an empty text counts as absent.
+fn word<T: std::str::FromStr>(
+    fields: &Map<String, Value>,
+    field: &'static str,
+    expected: &'static str,
+) -> Result<Option<T>, InvalidMetric> {
+    let text = text(fields, field)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| InvalidMetric { field, expected, got: text })
 }
 
 /// An integer, or a text that is one; an empty text counts as absent.

@@ -7,12 +7,16 @@
 //!  condition outcomes ──judge──> phase of a measurement ──record──> RunStatus
 //! ```
 //!
+//! A metric is judged by its conditions, or by [`comparison`] with stable. [`simulate()`] plays all of
+//! it on virtual time.
+//!
 //! Everything a run needs to go on lies in its status, so a controller may die between any two
 //! steps: at worst a measurement is taken again. What this module never does: read a clock, ask a
 //! provider, evaluate a condition (the caller hands its outcome in), or know a secret beyond the
 //! moment of substitution.
 
 mod assess;
+pub mod comparison;
 mod duration;
 mod judge;
 mod lifetime;
@@ -21,6 +25,7 @@ mod phase;
 mod plan;
 mod record;
 mod run;
+mod simulate;
 mod status;
 pub mod substitute;
 
@@ -29,11 +34,12 @@ mod tests;
 
 pub use assess::Assessment;
 pub use duration::{InvalidDuration, parse_duration};
-pub use judge::{Condition, Judgement, judge};
+pub use judge::{Condition, Judgement, judge, judge_no_data};
 pub use lifetime::TtlStrategy;
-pub use metric::{InvalidMetric, MetricSpec};
+pub use metric::{Consequence, InvalidMetric, MetricSpec, NoData};
 pub use phase::Phase;
 pub use plan::{AnalysisPlan, plan};
 pub use record::{record, record_terminated};
 pub use run::{InvalidRun, Metric, Retention, Run, RunSpec};
-pub use status::{Counters, Measurement, MetricResult, RunStatus, RunSummary};
+pub use simulate::{Ending, PhaseChange, Played, PlayedMeasurement, Script, Simulation, simulate};
+pub use status::{Counters, Measurement, MetricResult, RunStatus, RunSummary, TerminatedBy};

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::assess::{assess_run, is_terminating, settle_metric, summaries};
 use super::status::{Measurement, MetricResult, RunStatus};
-use super::{InvalidRun, Metric, Phase, Run};
+use super::{InvalidRun, Metric, Phase, Run, TerminatedBy};
 
 /// The next actions on a run. Nothing is left to decide.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -96,9 +96,23 @@ pub fn plan(run: &Run, status: &RunStatus, now: Timestamp) -> AnalysisPlan {
     (plan.status.run_summary, plan.status.dry_run_summary) = summaries(run, &plan.status);
     if assessment.phase.is_terminal() {
         plan.status.completed_at = Some(whole_second(now));
+        plan.status.terminated_by = terminated_by(run, &plan.status);
         plan.wake_at = run.ttl.expiry(&plan.status);
     }
     plan
+}
+
+/// Why a run ends with metrics that had not ended by themselves.
+fn terminated_by(run: &Run, status: &RunStatus) -> Option<TerminatedBy> {
+    let decided = |metric: &Metric| {
+        let result = status.metric(&metric.spec.name);
+        result.is_some_and(|result| metric.is_decided(result))
+    };
+    if run.metrics.iter().all(decided) {
+        return None;
+    }
+    let asked = run.terminate.then(|| run.terminated_by.unwrap_or(TerminatedBy::User));
+    Some(asked.unwrap_or(TerminatedBy::SiblingFailed))
 }
 
 fn finished(run: &Run, status: &RunStatus, now: Timestamp) -> AnalysisPlan {

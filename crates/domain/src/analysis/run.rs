@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use thiserror::Error;
 
 use super::lifetime::TtlStrategy;
-use super::{MetricSpec, parse_duration};
+use super::{Consequence, MetricSpec, Phase, TerminatedBy, parse_duration};
 
 /// A run as it is written, after substitution.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,6 +19,8 @@ pub struct RunSpec {
     pub retention: Vec<Retention>,
     /// Whether the run shall stop.
     pub terminate: bool,
+    /// On whose word, where that is known; else a user's.
+    pub terminated_by: Option<TerminatedBy>,
     /// When it is deleted after its end.
     pub ttl: TtlStrategy,
 }
@@ -37,6 +39,7 @@ pub struct Retention {
 pub struct Run {
     pub(super) metrics: Vec<Metric>,
     pub(super) terminate: bool,
+    pub(super) terminated_by: Option<TerminatedBy>,
     pub(super) ttl: TtlStrategy,
 }
 
@@ -104,11 +107,13 @@ impl Run {
                 &mut metrics,
                 &name_matches,
                 |metric| {
-                    metric.retention = limit.unwrap_or(DEFAULT_RETENTION).min(MAX_RETENTION);
+                    let kept = limit.unwrap_or(DEFAULT_RETENTION).min(MAX_RETENTION);
+                    metric.retention = kept.max(metric.retention_needed());
                 },
             )?;
         }
-        Ok(Self { metrics, terminate: spec.terminate, ttl: spec.ttl })
+        let RunSpec { terminate, terminated_by, ttl, .. } = spec;
+        Ok(Self { metrics, terminate, terminated_by, ttl })
     }
 
     /// The metrics in their order.
@@ -182,15 +187,31 @@ impl Metric {
             (..1, None) => Some(1),
             (count, _) => Some(u32::try_from(count).unwrap_or(u32::MAX)),
         };
-        Ok(Self {
-            spec,
-            interval,
-            initial_delay,
-            count,
-            provider,
-            dry_run: false,
-            retention: DEFAULT_RETENTION,
-        })
+        let metric = Self { spec, interval, initial_delay, count, provider, dry_run: false, retention: 0 };
+        Ok(Self { retention: DEFAULT_RETENTION.max(metric.retention_needed()), ..metric })
+    }
+
+    /// Measurements that must be kept for failures in a row to be counted.
+    fn retention_needed(&self) -> usize {
+        let limit = self.spec.consecutive_failure_limit.and_then(|limit| usize::try_from(limit).ok());
+        limit.map_or(0, |limit| limit.saturating_add(1))
+    }
+
+    /// What an end of this metric means for the run (`spec/analysis.md` 2.10-2).
+    pub(super) fn consequence(&self, phase: Phase) -> Phase {
+        let chosen = match phase {
+            Phase::Inconclusive => self.spec.on_inconclusive,
+            Phase::Error => self.spec.on_error,
+            _ => None,
+        };
+        match chosen {
+            None => phase,
+            Some(Consequence::Pause) => Phase::Inconclusive,
+            // An error stays one by name; what ends badly is all the same to a rollout.
+            Some(Consequence::Abort) if phase == Phase::Error => Phase::Error,
+            Some(Consequence::Abort) => Phase::Failed,
+            Some(Consequence::Continue) => Phase::Successful,
+        }
     }
 }
 
@@ -201,7 +222,8 @@ fn check_limits(spec: &MetricSpec) -> Result<(), String> {
     if spec.failure_limit < -1 {
         return Err("failureLimit must be >= 0, or -1 to be disabled".to_owned());
     }
-    if spec.failure_limit == -1 && spec.consecutive_success_limit == 0 {
+    let no_failure_limit = spec.failure_limit == -1 && spec.consecutive_failure_limit.is_none();
+    if no_failure_limit && spec.consecutive_success_limit == 0 {
         return Err("failureLimit and consecutiveSuccessLimit cannot both be disabled".to_owned());
     }
     if spec.inconclusive_limit < 0 {
@@ -209,6 +231,13 @@ fn check_limits(spec: &MetricSpec) -> Result<(), String> {
     }
     if spec.consecutive_error_limit < 0 {
         return Err("consecutiveErrorLimit must be >= 0".to_owned());
+    }
+    let streak = i64::try_from(MAX_RETENTION).unwrap_or(i64::MAX);
+    if spec.consecutive_failure_limit.is_some_and(|limit| !(0..streak).contains(&limit)) {
+        return Err(format!("consecutiveFailureLimit must be >= 0 and < {streak}"));
+    }
+    if spec.baseline.is_some() && !(spec.success_condition.is_empty() && spec.failure_condition.is_empty()) {
+        return Err("baseline judges in place of conditions: both cannot be set".to_owned());
     }
     Ok(())
 }

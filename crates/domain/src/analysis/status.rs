@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Phase;
+use super::substitute::Redactor;
 
 /// All that is known of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct RunStatus {
     /// When the phase became final.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
+    /// What stopped the run before all its metrics had ended by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminated_by: Option<TerminatedBy>,
     /// Counts of metrics that decide.
     pub run_summary: RunSummary,
     /// Counts of metrics that run dry.
@@ -36,6 +40,28 @@ impl RunStatus {
     pub fn metric(&self, name: &str) -> Option<&MetricResult> {
         self.metric_results.iter().find(|result| result.name == name)
     }
+
+    /// The phase in the word that people read: a run that was stopped says so, for nothing bad seen
+    /// so far is no evidence of health (`spec/analysis.md` 2.8).
+    pub fn phase_for_people(&self) -> &'static str {
+        match (self.phase, self.terminated_by) {
+            (Phase::Successful, Some(_)) => "Stopped",
+            (phase, _) => phase.as_str(),
+        }
+    }
+}
+
+/// What stopped a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TerminatedBy {
+    /// Somebody asked for it.
+    User,
+    /// The rollout that it watched came to its end.
+    RolloutFinished,
+    /// The rollout was aborted.
+    Abort,
+    /// Another metric of the run ended badly.
+    SiblingFailed,
 }
 
 /// Counts of metrics, not of measurements.
@@ -186,6 +212,15 @@ impl Measurement {
     /// Whether a provider still works on it.
     pub fn is_unfinished(&self) -> bool {
         self.finished_at.is_none()
+    }
+
+    /// The measurement without secrets, in every text that people read.
+    #[must_use]
+    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        self.message = redactor.redact(&self.message);
+        self.value = redactor.redact(&self.value);
+        self.metadata.values_mut().for_each(|value| *value = redactor.redact(value));
+        self
     }
 }
 

@@ -1,7 +1,12 @@
 //! Runs played measurement by measurement.
 
+mod assessment;
+mod defects;
+mod options;
 mod random;
+mod resume;
 mod schedule;
+mod simulation;
 mod validation;
 
 use std::collections::BTreeMap;
@@ -147,6 +152,8 @@ fn a_run_that_is_told_to_stop_ends_well_and_says_so() {
     assert_eq!((plan.status.phase, &*plan.status.message), (Phase::Successful, "Run Terminated"));
     assert_eq!(player.metric_phase("m"), Phase::Successful);
     assert!(plan.status.completed_at.is_some() && plan.measure.is_empty());
+    let by = plan.status.terminated_by;
+    assert_eq!((by, plan.status.phase_for_people()), (Some(TerminatedBy::User), "Stopped"));
 }
 
 #[test]
@@ -169,6 +176,8 @@ fn a_failed_metric_ends_the_run_and_stops_its_siblings() {
     assert_eq!(plan.status.message, "Metric \"a\" assessed Failed due to failed (1) > failureLimit (0)");
     assert_eq!(player.metric_phase("b"), Phase::Successful);
     assert_eq!((plan.status.run_summary.failed, plan.status.run_summary.count), (1, 2));
+    let by = plan.status.terminated_by;
+    assert_eq!((by, plan.status.phase_for_people()), (Some(TerminatedBy::SiblingFailed), "Failed"));
 }
 
 #[test]
@@ -244,7 +253,9 @@ fn status_survives_json_and_the_run_goes_on_from_it() {
         let written = serde_json::to_value(&player.status).unwrap();
         player.status = serde_json::from_value(written).unwrap();
     }
-    assert_eq!(player.plan().status.phase, Phase::Successful);
+    let ended = player.plan().status;
+    assert_eq!((ended.phase, ended.terminated_by), (Phase::Successful, None));
+    assert_eq!(ended.phase_for_people(), "Successful");
     let json = serde_json::to_value(&player.status).unwrap();
     assert_eq!(json["metricResults"][0]["consecutiveSuccess"], 2);
     assert_eq!(json["metricResults"][0]["measurements"][0]["phase"], "Failed");
@@ -310,15 +321,4 @@ fn a_completed_run_expires_when_its_seconds_have_passed() {
         player.now = expiry;
         assert!(player.plan().delete);
     }
-}
-
-#[test]
-fn h_7_4_7_a_run_that_is_refused_has_an_end_and_expires() {
-    let invalid = Run::new(RunSpec::default(), |_, _| false).unwrap_err();
-    let plan = AnalysisPlan::refuse(&RunStatus::default(), &invalid, start());
-    assert_eq!(plan.status.phase, Phase::Error);
-    assert_eq!(plan.status.message, "Analysis spec invalid: no metrics specified");
-    assert_eq!(plan.status.completed_at, Some(start()));
-    let ttl = TtlStrategy { seconds_after_completion: Some(1), ..TtlStrategy::default() };
-    assert!(ttl.expiry(&plan.status).is_some());
 }

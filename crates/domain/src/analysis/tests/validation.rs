@@ -62,25 +62,6 @@ fn a_rule_that_names_no_metric_is_refused() {
 }
 
 #[test]
-fn counts_may_be_texts_but_only_of_numbers() {
-    let json = json!({"name": "m", "count": "3", "failureLimit": "-1", "provider": {"web": {}}});
-    let read = MetricSpec::from_json(&json).unwrap();
-    assert_eq!((read.count, read.failure_limit, read.consecutive_error_limit), (3, -1, 4));
-    for (field, value) in [
-        ("count", json!("three")),
-        ("failureLimit", json!("1.5")),
-        ("inconclusiveLimit", json!(1.5)),
-        ("count", json!(true)),
-        ("consecutiveErrorLimit", json!("99999999999")),
-        ("interval", json!(5)),
-    ] {
-        let error = MetricSpec::from_json(&json!({"name": "m", field: value})).unwrap_err();
-        assert_eq!(error.field, field);
-        assert!(error.to_string().starts_with(&format!("{field} must be ")), "{error}");
-    }
-}
-
-#[test]
 fn a_metric_that_cannot_fail_is_warned_about_and_one_without_end_is_found() {
     let checked = run(vec![
         metric("sure", json!({"count": 3, "failureLimit": 3, "interval": "1m"})),
