@@ -62,7 +62,19 @@ impl Running {
     /// # Panics
     /// When it does not end.
     pub fn interrupt(&mut self) -> i32 {
-        let status = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        self.signal("-INT")
+    }
+
+    /// Asks it to end, as a node does before it stops a pod, and waits for it.
+    ///
+    /// # Panics
+    /// When it does not end.
+    pub fn terminate(&mut self) -> i32 {
+        self.signal("-TERM")
+    }
+
+    fn signal(&mut self, signal: &str) -> i32 {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()), "the process cannot be asked to end");
         eventually("the end of the process", PROCESS_BOUND, || match self.child.try_wait() {
             Ok(Some(status)) => Ok(status.code().unwrap_or(-1)),

@@ -19,6 +19,7 @@ pub mod aws_target_group_set;
 pub mod cell;
 pub mod cluster_set;
 pub mod common;
+pub mod convert;
 mod definitions;
 pub mod folder;
 pub mod foreign;

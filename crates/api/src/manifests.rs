@@ -36,6 +36,24 @@ pub enum ManifestError {
 /// # Errors
 /// When the text is not a sequence of objects.
 pub fn parse(text: &str) -> Result<Vec<Value>, ManifestError> {
+    let mut objects = parse_as_written(text)?;
+    objects.iter_mut().for_each(store_group);
+    Ok(objects)
+}
+
+fn store_group(object: &mut Value) {
+    let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+    let rest = version.strip_prefix(DOCUMENTED_GROUP).filter(|rest| rest.starts_with('/'));
+    if let Some(stored) = rest.map(|rest| format!("{GROUP}{rest}")) {
+        object["apiVersion"] = stored.into();
+    }
+}
+
+/// The same with every API group as it was written.
+///
+/// # Errors
+/// When the text is not a sequence of objects.
+pub fn parse_as_written(text: &str) -> Result<Vec<Value>, ManifestError> {
     if text.len() > MANIFEST_BYTES_MAX {
         return Err(ManifestError::TooLarge(text.len()));
     }
@@ -74,9 +92,6 @@ fn take_apart(
             take_apart(item, index, depth + 1, objects)?;
         }
         return Ok(());
-    }
-    if let Some(version) = api_version.strip_prefix(DOCUMENTED_GROUP).filter(|rest| rest.starts_with('/')) {
-        document["apiVersion"] = format!("{GROUP}{version}").into();
     }
     objects.push(document);
     Ok(())

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use kube::Resource;
-use okra_domain::cell::{Observed, Plan};
+use okra_domain::cell::Plan;
 use serde::Serialize;
 
 use crate::cell::Cell;
@@ -91,7 +91,7 @@ pub fn plan(folder: &Folder, now: Timestamp) -> PlanDocument {
     let cells = folder.cells.iter().map(|cell| {
         let observed = observe(&view(folder, cell));
         let plan = okra_domain::cell::plan(&observed, now);
-        cell_plan(&observed, &plan)
+        cell_plan(&observed.cell.namespace, &observed.cell.name, &plan)
     });
     PlanDocument { cells: cells.collect() }
 }
@@ -124,11 +124,12 @@ fn find<'a, K: Resource>(
     objects.iter().find(|object| (&object.meta().namespace, &object.meta().name) == namesake)
 }
 
-fn cell_plan(observed: &Observed, plan: &Plan) -> CellPlan {
+/// A plan as `okra plan` prints it.
+pub fn cell_plan(namespace: &str, name: &str, plan: &Plan) -> CellPlan {
     let status = &plan.status;
     CellPlan {
-        namespace: observed.cell.namespace.clone(),
-        name: observed.cell.name.clone(),
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
         phase: plan.phase().to_string(),
         desired_version: status.desired_version.as_ref().map(ToString::to_string),
         stable_version: status.stable_version.as_ref().map(ToString::to_string),

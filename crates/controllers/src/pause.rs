@@ -85,6 +85,32 @@ fn until(moment: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(moment.duration_since(now)).unwrap_or_default() + Duration::from_millis(1)
 }
 
+/// A pass that was asked for by hand has failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The Pause cannot be read.
+    #[error("it cannot be read")]
+    Read(#[source] Box<kube::Error>),
+    /// Its status cannot be written.
+    #[error("it cannot be written")]
+    Write(#[from] WriteError),
+}
+
+/// One pass over a Pause, and its phase after that; `None` when there is none.
+///
+/// # Errors
+/// When it cannot be read, or a write was refused.
+pub async fn sync(context: &Context, namespace: &str, name: &str) -> Result<Option<String>, SyncError> {
+    let read = async || {
+        let found = context.namespaced::<Lenient<Pause>>(namespace).get_opt(name).await;
+        found.map_err(|error| SyncError::Read(Box::new(error)))
+    };
+    let Some(pause) = read().await? else { return Ok(None) };
+    reconcile(Arc::new(pause), Arc::new(context.clone())).await?;
+    let after = read().await?.and_then(|pause| pause.valid()?.status.as_ref()?.phase.clone());
+    Ok(Some(after.unwrap_or_default()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,19 +8,24 @@ mod cli;
 mod commands;
 mod demo;
 mod local;
+mod look;
 mod manager;
 mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 fn main() -> ExitCode {
     // The TLS library refuses to guess between providers, so one is named.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed before");
     }
-    let cli = match cli::Cli::try_parse() {
+    let words = cli::words(std::env::args_os());
+    let name = words.first().map_or("okra", |program| cli::shown_name(program));
+    let command = cli::Cli::command().bin_name(name);
+    let read = command.try_get_matches_from(words).and_then(|found| cli::Cli::from_arg_matches(&found));
+    let cli = match read {
         Ok(cli) => cli,
         Err(error) => {
             // A closed pipe is not an error.

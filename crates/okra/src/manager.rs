@@ -33,8 +33,11 @@ pub struct AwsFlags {
     /// AWS region [default: that of environment or profile]
     #[arg(long, env = "OKRA_REGION", value_name = "NAME")]
     region: Option<String>,
+    /// Profile of the AWS configuration files
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// One endpoint for all AWS services
-    #[arg(long, env = "OKRA_AWS_ENDPOINT_URL", value_name = "URL")]
+    #[arg(long, alias = "endpoint-url", env = "OKRA_AWS_ENDPOINT_URL", value_name = "URL")]
     aws_endpoint_url: Option<String>,
     /// Accept long-lived access keys from the environment
     #[arg(long, env = "OKRA_ALLOW_STATIC_KEYS")]
@@ -62,7 +65,12 @@ impl AwsFlags {
 
     /// Adapters for AWS as the flags say. No call is made.
     pub async fn connect(&self, clock: SharedClock) -> Sdk {
-        let variable = |name: &str| std::env::var(name).ok();
+        // The flag is the variable, and wins over keys of the environment.
+        let variable = |name: &str| match (&self.profile, name) {
+            (Some(profile), "AWS_PROFILE") => Some(profile.clone()),
+            (Some(_), "FORCE_AWS_PROFILE") => Some("true".to_owned()),
+            _ => std::env::var(name).ok(),
+        };
         let settings = SdkSettings {
             endpoint_url: self.aws_endpoint_url.clone(),
             region: self.region(),

@@ -72,6 +72,31 @@ pub fn remark(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
+/// Whether somebody reads stdout on a terminal.
+pub fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Whether somebody is there to answer a question.
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on the terminal; anything but yes is no.
+///
+/// # Errors
+/// When stdin cannot be read.
+pub fn ask(question: &str) -> anyhow::Result<bool> {
+    let _ = write!(io::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    let yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes");
+    if !yes {
+        remark("Nothing was changed.");
+    }
+    Ok(yes)
+}
+
 /// A value as JSON with a final newline.
 ///
 /// # Errors

@@ -245,6 +245,16 @@ const KINDS: &[BuiltinKind] = &[
         ..BASE
     },
     BuiltinKind {
+        group: "policy",
+        kind: "PodDisruptionBudget",
+        plural: "poddisruptionbudgets",
+        singular: "poddisruptionbudget",
+        short_names: &["pdb"],
+        status: true,
+        generation: Spec,
+        ..BASE
+    },
+    BuiltinKind {
         kind: "ClusterRoleBinding",
         plural: "clusterrolebindings",
         singular: "clusterrolebinding",

@@ -228,3 +228,19 @@ pub async fn preview(context: &Context, namespace: &str, name: &str) -> Result<O
     }
     Ok(snapshot.map(|snapshot| cell::plan(&observe(&snapshot.view()), context.clock.now())))
 }
+
+/// A pass that was asked for by hand has failed.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct SyncError(#[from] ReconcileError);
+
+/// One pass over a Cell; whether there is such a Cell.
+///
+/// # Errors
+/// When it cannot be read, or a write was refused.
+pub async fn sync(context: &Context, namespace: &str, name: &str) -> Result<bool, SyncError> {
+    let found = context.namespaced::<Lenient<Cell>>(namespace).get_opt(name).await;
+    let Some(cell) = found.map_err(ReconcileError::from)? else { return Ok(false) };
+    reconcile(Arc::new(cell), Arc::new(context.clone())).await?;
+    Ok(true)
+}

@@ -105,3 +105,12 @@ fn same_name<K: Resource>(object: &K) -> Option<ObjectRef<Lenient<Config>>> {
 pub(crate) fn again(wait: std::time::Duration) -> Action {
     Action::requeue(wait)
 }
+
+/// Checks a spec as the controller would before it asks AWS (`spec/okra.md`
+/// 3.3.2-1), for `okra lint`.
+///
+/// # Errors
+/// With what is wrong, value and limit.
+pub fn check(spec: &okra_api::alb_config::AWSApplicationLoadBalancerConfigSpec) -> Result<(), String> {
+    desired::Desired::of(spec).map(|_| ()).map_err(|error| error.to_string())
+}

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::connect::connect;
+use super::go_lock;
 use crate::cli::Target;
 use crate::manager::{self, ControllerFlags, duration};
 use crate::output::Exit;
@@ -52,12 +53,19 @@ pub struct ControllerManagerArgs {
         long,
         visible_alias = "metrics-addr",
         env = "OKRA_METRICS_BIND_ADDRESS",
-        default_value = "127.0.0.1:8080"
+        default_value = "127.0.0.1:8080",
+        value_parser = address
     )]
     metrics_bind_address: SocketAddr,
     /// Where /healthz and /readyz answer, if not beside /metrics
-    #[arg(long, env = "OKRA_HEALTH_PROBE_BIND_ADDRESS")]
+    #[arg(long, env = "OKRA_HEALTH_PROBE_BIND_ADDRESS", value_parser = address)]
     health_probe_bind_address: Option<SocketAddr>,
+}
+
+/// An address; `:8080`, as the Go program took it, is port 8080 of all interfaces.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
+    full.parse().map_err(|_| format!("{text:?} is not ADDRESS:PORT"))
 }
 
 /// Runs until interrupted.
@@ -83,6 +91,7 @@ pub async fn run(args: ControllerManagerArgs) -> anyhow::Result<Exit> {
     }
     let version =
         connection.client.apiserver_version().await.context("the management API does not answer")?;
+    go_lock::refuse_beside(&connection.client, &connection.namespace, clock.now()).await?;
     tracing::info!(version = version.git_version, identity, "connected to the management API");
     readiness.set(true);
     if args.leader_elect {
@@ -99,4 +108,16 @@ pub async fn run(args: ControllerManagerArgs) -> anyhow::Result<Exit> {
         okra_controllers::run(context, stop).await;
     }
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_the_go_program_are_read() {
+        assert_eq!(address(":8080").map(|address| address.to_string()), Ok("0.0.0.0:8080".to_owned()));
+        assert_eq!(address("127.0.0.1:0").map(|address| address.port()), Ok(0));
+        assert!(address("8080").is_err());
+    }
 }

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 /// Prints the CustomResourceDefinitions as YAML, ready for `kubectl apply -f -`.
 #[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example:\n  okra crds | kubectl apply --server-side -f -")]
 pub struct CrdsArgs {
     /// Leave out the analysis kinds (argoproj.io), for clusters where Argo
     /// Rollouts has installed its own

@@ -14,6 +14,7 @@ const DEFAULT_API_VERSION: &str = "client.authentication.k8s.io/v1beta1";
 
 /// Flags of `okra eks`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  okra eks get-token --cluster-name web-1-v2 --region eu-west-1")]
 pub struct EksArgs {
     #[command(subcommand)]
     command: EksCommand,
@@ -34,6 +35,9 @@ struct GetTokenArgs {
     /// Role to assume first
     #[arg(long, value_name = "ARN")]
     role_arn: Option<String>,
+    /// What `aws eks update-kubeconfig` writes; there is no other format
+    #[arg(long, value_name = "FORMAT", value_parser = ["json"], hide = true)]
+    output: Option<String>,
     #[command(flatten)]
     aws: AwsFlags,
 }

@@ -43,6 +43,7 @@ enum LocalCommand {
     /// Say what runs where
     Status(StatusArgs),
     /// End it; its state stays
+    #[command(after_help = "Example:\n  okra local down")]
     Down(FolderArgs),
 }
 
@@ -64,6 +65,9 @@ impl FolderArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  okra local up --detach\n  okra local up --data-dir /tmp/lab --no-controllers"
+)]
 struct UpArgs {
     #[command(flatten)]
     folder: FolderArgs,
@@ -78,6 +82,7 @@ struct UpArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  okra local status -o json")]
 struct StatusArgs {
     #[command(flatten)]
     folder: FolderArgs,

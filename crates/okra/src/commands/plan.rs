@@ -1,34 +1,45 @@
-//! `okra plan`: what the controllers would do next, from manifests alone.
-//! Nothing is asked and nothing is touched.
+//! `okra plan`: what the controllers would do next, for the Cells of a
+//! management API or from manifests alone. Nothing is touched, and with `-f`
+//! nothing is asked either.
 
-use std::ffi::OsStr;
-use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use comfy_table::{ContentArrangement, Table, presets};
 use jiff::Timestamp;
+use kube::api::ListParams;
 use okra_api::folder::Folder;
-use okra_api::offline::{CellPlan, PlanDocument};
-use okra_clock::Clock;
+use okra_api::offline::{CellPlan, PlanDocument, cell_plan};
+use okra_clock::{Clock, SharedClock, SystemClock};
 
-use crate::output;
+use super::connect::connect;
+use super::manifests;
+use crate::cli::Target;
+use crate::manager::{self, ControllerFlags};
+use crate::output::{self, Exit};
 
-/// How many files of a folder are read: a folder with more is the wrong one.
-const FILES_MAX: usize = 10_000;
-
-/// Prints the plan that the controllers would carry out next, from the
-/// manifests in a folder, without touching anything.
-#[derive(Debug, Clone, clap::Args)]
+/// Prints the plan that the controllers would carry out next, without touching
+/// anything.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  okra plan web             with what the API and AWS say now\n  \
+    okra plan -f manifests/   from files alone; a folder is a complete view\n  \
+    okra plan -f manifests/ --now 2026-11-21T15:00:00Z -o json")]
 pub struct PlanArgs {
+    /// Name of a Cell of the management API; all Cells when absent
+    #[arg(conflicts_with = "folder")]
+    pub name: Option<String>,
     /// Folder (or file) with Cells, target groups, load balancer configs,
     /// pauses, runs, experiments and blocklists
     #[arg(short = 'f', long = "filename", value_name = "DIR")]
-    pub folder: PathBuf,
-    /// The moment to plan for, RFC 3339 [default: now]
-    #[arg(long, value_name = "TIME")]
+    pub folder: Option<PathBuf>,
+    /// With -f: the moment to plan for, RFC 3339 [default: now]
+    #[arg(long, value_name = "TIME", requires = "folder")]
     pub now: Option<Timestamp>,
+    #[command(flatten)]
+    pub target: Target,
+    #[command(flatten)]
+    pub controllers: ControllerFlags,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t = PlanFormat::Table)]
     pub output: PlanFormat,
@@ -39,6 +50,8 @@ pub struct PlanArgs {
 pub enum PlanFormat {
     /// One JSON document.
     Json,
+    /// YAML.
+    Yaml,
     /// For reading.
     Table,
 }
@@ -46,60 +59,81 @@ pub enum PlanFormat {
 /// Prints the plan as of now, or of the moment that the flags name.
 ///
 /// # Errors
-/// When a file cannot be read, or does not hold objects.
-pub fn run(args: &PlanArgs, out: &mut dyn Write) -> anyhow::Result<()> {
-    run_with(args, &okra_clock::SystemClock::new(), out)
+/// When a file cannot be read or does not hold objects, or the API does not answer.
+pub async fn run(args: PlanArgs) -> anyhow::Result<Exit> {
+    let out = &mut std::io::stdout();
+    match &args.folder {
+        Some(folder) => print_folder(folder, args.now, args.output, &SystemClock::new(), out)?,
+        None => {
+            let document = live(&args).await?;
+            if document.cells.is_empty() {
+                output::remark("no Cell in the namespace");
+            }
+            print(&document, args.output, out)?;
+        }
+    }
+    Ok(Exit::Ok)
 }
 
-fn run_with(args: &PlanArgs, clock: &dyn Clock, out: &mut dyn Write) -> anyhow::Result<()> {
-    let now = args.now.unwrap_or_else(|| clock.now());
-    let folder = Folder::from_objects(read_objects(&args.folder)?);
+/// The plans for what the management API and AWS say now.
+async fn live(args: &PlanArgs) -> anyhow::Result<PlanDocument> {
+    let connection = connect(&args.target).await?;
+    let clock: SharedClock = SystemClock::shared();
+    let sdk = args.controllers.aws().connect(clock.clone()).await;
+    let settings = args.controllers.settings(manager::identity(), &[]);
+    let context = manager::context(connection.client.clone(), &sdk, settings, clock, &args.controllers);
+    let names = match &args.name {
+        Some(name) => vec![name.clone()],
+        None => {
+            let cells = connection.cells().list(&ListParams::default()).await.context("cannot list Cells")?;
+            cells.items.iter().map(kube::ResourceExt::name_any).collect()
+        }
+    };
+    let mut cells = Vec::new();
+    for name in names {
+        let plan = okra_controllers::cell::preview(&context, &connection.namespace, &name).await;
+        match plan.with_context(|| format!("cannot read Cell {name}"))? {
+            Some(plan) => cells.push(cell_plan(&connection.namespace, &name, &plan)),
+            None if args.name.is_some() => anyhow::bail!(connection.absent(&name)),
+            None => {}
+        }
+    }
+    Ok(PlanDocument { cells })
+}
+
+fn print_folder(
+    path: &Path,
+    now: Option<Timestamp>,
+    format: PlanFormat,
+    clock: &dyn Clock,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let now = now.unwrap_or_else(|| clock.now());
+    let objects = manifests::read(path)?.into_iter().flat_map(|file| file.objects);
+    let objects = objects.map(|object| okra_api::convert::convert(object, None).object).collect();
+    let folder = Folder::from_objects(objects);
     for (kind, object) in folder.malformed() {
         let name = object.metadata.name.as_deref().unwrap_or_default();
         tracing::warn!(kind, name, error = %object.error, "an object does not fit its kind and is left out");
     }
     let document = okra_api::offline::plan(&folder, now);
-    match args.output {
+    if document.cells.is_empty() {
+        output::remark(&format!("no Cell in the manifests of {}", path.display()));
+    }
+    print(&document, format, out)
+}
+
+fn print(document: &PlanDocument, format: PlanFormat, out: &mut dyn Write) -> anyhow::Result<()> {
+    match format {
         PlanFormat::Json => {
-            serde_json::to_writer_pretty(&mut *out, &document).context("cannot write the plan")?;
+            serde_json::to_writer_pretty(&mut *out, document).context("cannot write the plan")?;
             writeln!(out)?;
         }
-        PlanFormat::Table if document.cells.is_empty() => {
-            output::remark(&format!("no Cell in the manifests of {}", args.folder.display()));
-        }
-        PlanFormat::Table => print_table(&document, out)?,
+        PlanFormat::Yaml => write!(out, "{}", serde_saphyr::to_string(document)?)?,
+        PlanFormat::Table if document.cells.is_empty() => {}
+        PlanFormat::Table => print_table(document, out)?,
     }
     Ok(())
-}
-
-/// The objects of all YAML and JSON files of a folder, in bytewise order of
-/// file name.
-fn read_objects(path: &Path) -> anyhow::Result<Vec<serde_json::Value>> {
-    let mut objects = vec![];
-    for file in manifest_files(path)? {
-        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let found = okra_api::manifests::parse(&text).with_context(|| file.display().to_string())?;
-        objects.extend(found);
-    }
-    Ok(objects)
-}
-
-fn manifest_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let metadata = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
-    if metadata.is_file() {
-        return Ok(vec![path.to_owned()]);
-    }
-    let mut files = vec![];
-    for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
-        let file = entry.with_context(|| format!("cannot read {}", path.display()))?.path();
-        let extension = file.extension().and_then(OsStr::to_str);
-        if matches!(extension, Some("yaml" | "yml" | "json")) && file.is_file() {
-            files.push(file);
-        }
-        anyhow::ensure!(files.len() <= FILES_MAX, "{} has more than {FILES_MAX} manifests", path.display());
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn print_table(document: &PlanDocument, out: &mut dyn Write) -> anyhow::Result<()> {
@@ -146,6 +180,7 @@ fn next(cell: &CellPlan) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::time::Duration;
 
     use super::*;
@@ -192,9 +227,8 @@ mod tests {
     }
 
     fn printed(path: &Path, output: PlanFormat) -> anyhow::Result<String> {
-        let args = PlanArgs { folder: path.to_owned(), now: None, output };
         let mut out = vec![];
-        run_with(&args, &FixedClock, &mut out)?;
+        print_folder(path, None, output, &FixedClock, &mut out)?;
         Ok(String::from_utf8(out)?)
     }
 

@@ -126,7 +126,7 @@ fn exit_at_rest(status: Option<&CellStatus>) -> Exit {
 
 /// The exit of `-w`, once there is nothing more to wait for. A status that
 /// belongs to an older spec is no end.
-fn exit_at_end(cell: &Cell) -> Option<Exit> {
+pub fn exit_at_end(cell: &Cell) -> Option<Exit> {
     let status = cell.status.as_ref()?;
     if status.observed_generation != cell.metadata.generation {
         return None;

@@ -6,11 +6,12 @@ use clap::Args;
 use kube::Api;
 use kube::api::ListParams;
 use okra_api::AnalysisRun;
+use okra_api::analysis::Metric;
 use okra_api::names::LABEL_CELL;
 use okra_api::write::label_value;
 use okra_clock::{SharedClock, SystemClock};
 use okra_domain::cell::Plan;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::connect::connect;
 use crate::cli::Target;
@@ -88,6 +89,21 @@ fn paragraph(name: &str, plan: &Plan, runs: &[AnalysisRun]) -> String {
     lines.join("\n") + "\n"
 }
 
+/// What a metric is held against and what it asks, as it is written: secrets
+/// are named there, never spelt out.
+fn asked(metric: &Value) -> Vec<(&'static str, String)> {
+    let text = |value: &Value| value.as_str().map(str::to_owned).filter(|text| !text.is_empty());
+    let conditions = [("successCondition", "succeeds when"), ("failureCondition", "fails when")];
+    let conditions =
+        conditions.into_iter().filter_map(|(field, word)| Some((word, text(metric.get(field)?)?)));
+    let providers = metric.get("provider").and_then(Value::as_object).into_iter().flatten();
+    let question = providers.filter_map(|(_, settings)| {
+        let query = ["query", "url"].into_iter().find_map(|field| text(settings.get(field)?));
+        Some(("asks", query?))
+    });
+    conditions.chain(question).collect()
+}
+
 /// Value and limit of what an analysis found wrong.
 fn verdicts(run: &AnalysisRun) -> Vec<String> {
     let status = run.status.clone().unwrap_or_default();
@@ -98,8 +114,35 @@ fn verdicts(run: &AnalysisRun) -> Vec<String> {
     let mut lines = vec![format!("  analysis {name}: {} {}", status.phase, status.message)];
     for metric in status.metric_results.iter().filter(|metric| TELLING.contains(&metric.phase.as_str())) {
         if let Some(last) = metric.measurements.last() {
-            lines.push(format!("    metric {}: last value {}; {}", metric.name, last.value, last.message));
+            let said = if last.message.is_empty() { String::new() } else { format!("; {}", last.message) };
+            lines.push(format!("    metric {}: last value {}{said}", metric.name, last.value));
+        }
+        let written = run.spec.metrics.iter().find(|one| Metric::name_of(one) == Some(&metric.name));
+        for (word, text) in written.map(asked).unwrap_or_default() {
+            lines.push(format!("      {word}: {text}"));
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_metric_is_told_with_value_condition_and_query() {
+        let run = serde_json::from_value(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun", "metadata": {"name": "web-c0ffee-3"},
+            "spec": {"metrics": [{
+                "name": "error-share", "successCondition": "result < 0.05",
+                "provider": {"prometheus": {"query": "sum(rate(errors[1m]))", "address": "http://prometheus"}},
+            }]},
+            "status": {"phase": "Failed", "message": "metric \"error-share\" assessed Failed", "metricResults": [
+                {"name": "error-share", "phase": "Failed", "measurements": [{"phase": "Failed", "value": "0.2"}]},
+                {"name": "latency", "phase": "Successful"},
+            ]},
+        }))
+        .unwrap();
+        insta::assert_snapshot!(verdicts(&run).join("\n"));
+    }
 }

@@ -63,6 +63,17 @@ impl Management {
         kube::Client::new(self.server.in_process(), "default")
     }
 
+    /// A client with the rights of a service account, without a network.
+    #[cfg(test)]
+    pub fn client_of_service_account(&self, namespace: &str, name: &str) -> kube::Client {
+        let user = okra_apiserver::User {
+            name: format!("system:serviceaccount:{namespace}:{name}"),
+            groups: vec!["system:serviceaccounts".into(), format!("system:serviceaccounts:{namespace}")],
+            ..okra_apiserver::User::default()
+        };
+        kube::Client::new(self.server.in_process().acting_as(user), "default")
+    }
+
     /// A kubeconfig with an administrator's client certificate.
     pub fn kubeconfig(&self) -> String {
         self.server.kubeconfig(&self.url, CONTEXT_NAME)
