@@ -22,11 +22,14 @@ use crate::common::{Condition, LabelSelector};
     status = "AWSTargetGroupBindingStatus",
     derive = "PartialEq",
     doc = "Registers nodes of several clusters with one AWS target group.",
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Healthy", type_ = "integer", json_path = ".status.healthyTargets"),
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.lastSyncTime")
 )]
 #[serde(rename_all = "camelCase")]
 pub struct AWSTargetGroupBindingSpec {
-    /// An existing target group; empty when okra shall create one.
+    /// An existing target group. okra makes none: only its maker knows the
+    /// network, protocol and health check that it needs.
     #[serde(rename = "targetGroupARN", skip_serializing_if = "Option::is_none")]
     pub target_group_arn: Option<String>,
     /// What to register.
@@ -58,7 +61,13 @@ pub struct BindingTarget {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "node_selector_schema")]
     pub node_selector: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Target port.
+    /// Pods whose addresses become targets; the group must take addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_selector: Option<LabelSelector>,
+    /// Namespace of the selected pods; `default` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Target port; that of the target group when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<i64>,
 }
@@ -94,6 +103,16 @@ pub struct AWSTargetGroupBindingStatus {
     /// Registered targets per entry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<BindingTargetStatus>,
+    /// Targets that okra has registered, written down before it does: only
+    /// these does it ever deregister.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub registered: Vec<RegisteredTarget>,
+    /// Wanted targets that the load balancer reports healthy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthy_targets: Option<i64>,
+    /// Targets that were deregistered and finish what they have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draining_targets: Option<i64>,
     /// When another field of the status last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sync_time: Option<Timestamp>,
@@ -113,6 +132,18 @@ pub struct AWSTargetGroupBindingStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+}
+
+/// One registered target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisteredTarget {
+    /// Instance id or IP address.
+    #[serde(default)]
+    pub id: String,
+    /// Port.
+    #[serde(default)]
+    pub port: i64,
 }
 
 /// Registered targets of one entry.

@@ -34,7 +34,7 @@ pub struct AWSTargetGroupSetSpec {
     /// Shape of the generated AWSTargetGroups.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<ObjectTemplate>,
-    /// Shape of generated AWSTargetGroupBindings.
+    /// Shape of generated AWSTargetGroupBindings, one for each selected cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binding_template: Option<BindingTemplate>,
     /// `Strict` copies from a binding only the labels named in `allowedLabels`
@@ -45,6 +45,10 @@ pub struct AWSTargetGroupSetSpec {
     /// Label keys that `labelPolicy: Strict` copies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allowed_labels: Vec<String>,
+    /// Accounts besides the cluster's own whose target groups a binding may
+    /// name under `labelPolicy: Strict`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_accounts: Vec<String>,
 }
 
 /// One source of bindings.
@@ -84,6 +88,9 @@ pub struct BindingTemplate {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BindingTemplateSpec {
+    /// ARN of the target group, with templates: each cluster has its own.
+    #[serde(rename = "targetGroupARN", skip_serializing_if = "Option::is_none")]
+    pub target_group_arn: Option<String>,
     /// Targets of the generated binding.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<BindingTemplateTarget>,

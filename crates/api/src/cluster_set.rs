@@ -7,7 +7,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{ClusterNames, Condition, ObjectTemplate, is_default};
+use crate::common::{ClusterNames, Condition, LabelSelector, ObjectTemplate, is_default};
 
 /// Discovers clusters and writes one Argo CD cluster secret for each.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,8 @@ use crate::common::{ClusterNames, Condition, ObjectTemplate, is_default};
     status = "ClusterSetStatus",
     derive = "PartialEq",
     doc = "Discovers clusters and writes one Argo CD cluster secret for each.",
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Secrets", type_ = "integer", json_path = ".status.secrets"),
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.lastSyncTime")
 )]
 #[serde(rename_all = "camelCase")]
@@ -41,6 +43,11 @@ pub struct ClusterSetSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Delete", "Retain"]))]
     pub deletion_policy: Option<String>,
+    /// Largest share of the set's secrets, in percent, that one discovery may
+    /// delete. When absent any number may go but never all of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 100))]
+    pub max_deletion_percent: Option<i64>,
 }
 
 /// One source of clusters.
@@ -50,6 +57,20 @@ pub struct ClusterGenerator {
     /// EKS clusters of an account and region.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub awseks: Option<AwsEksClusters>,
+    /// Clusters of any kind, described by kubeconfigs in secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<KubeconfigClusters>,
+}
+
+/// Clusters described by secrets that hold a kubeconfig under the key
+/// `kubeconfig` or, as Cluster API writes it, `value`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KubeconfigClusters {
+    /// Selects secrets in the namespace of the set. An empty one selects none:
+    /// a secret becomes a cluster only by somebody's word.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub secret_selector: LabelSelector,
 }
 
 /// EKS clusters selected by tags.
@@ -68,6 +89,12 @@ pub struct AwsEksClusters {
     /// Role to assume for discovery, copied into the secret.
     #[serde(rename = "roleARN", skip_serializing_if = "Option::is_none")]
     pub role_arn: Option<String>,
+    /// What the role's trust policy demands as `sts:ExternalId`.
+    #[serde(rename = "externalID", skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// Name of the role's sessions in CloudTrail; `okra` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session_name: Option<String>,
 }
 
 impl AwsEksClusters {
@@ -112,9 +139,24 @@ pub struct VersionFrom {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClusterSetStatus {
-    /// Discovered clusters.
+    /// Selected clusters, whether they have a secret or not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clusters: Option<ClusterNames>,
+    /// Cluster secrets that the set holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secrets: Option<i64>,
+    /// Selected clusters without a secret, or with one that is not kept up to
+    /// date, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOutCluster>,
+    /// Secrets whose cluster the last complete discovery did not find. They
+    /// are deleted when the next one does not find it either.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingCluster>,
+    /// The last discovery that read every source to its end; told within five
+    /// minutes of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_discovery_time: Option<Timestamp>,
     /// When another field of the status last changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_sync_time: Option<Timestamp>,
@@ -136,13 +178,45 @@ pub struct ClusterSetStatus {
     pub conditions: Vec<Condition>,
 }
 
+/// A cluster that the set selects but does not keep a secret for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftOutCluster {
+    /// Name of the cluster.
+    #[serde(default)]
+    pub name: String,
+    /// Why, as one word.
+    #[serde(default)]
+    pub reason: String,
+    /// Why, as a sentence.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// A secret whose cluster was not found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MissingCluster {
+    /// Name of the secret.
+    #[serde(default)]
+    pub secret: String,
+    /// The first complete discovery that did not find its cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+}
+
 impl ClusterSetSpec {
-    /// All sources of clusters, the older shape included.
+    /// All EKS sources of clusters, the older shape included.
     pub fn sources(&self) -> Vec<AwsEksClusters> {
         let older = self.selector.iter().map(|selector| AwsEksClusters {
             selector: Some(TagSelector { match_tags: selector.eks_tags.clone() }),
             ..AwsEksClusters::default()
         });
         self.generators.iter().filter_map(|generator| generator.awseks.clone()).chain(older).collect()
+    }
+
+    /// All sources of kubeconfigs.
+    pub fn kubeconfigs(&self) -> Vec<KubeconfigClusters> {
+        self.generators.iter().filter_map(|generator| generator.kubeconfig.clone()).collect()
     }
 }

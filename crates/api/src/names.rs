@@ -76,6 +76,19 @@ pub const ANNOTATION_EKS_TAGS: &str = "okra.mumo.co/eks-tags";
 /// EKS status of a cluster that is going away, on its secret.
 pub const ANNOTATION_CLUSTER_STATUS: &str = "okra.mumo.co/cluster-status";
 
+/// Where a cluster secret was made from, its identity: the ARN of an EKS
+/// cluster, or `secret/NAME` of a kubeconfig.
+pub const ANNOTATION_SOURCE: &str = "okra.mumo.co/source";
+/// UID of the ClusterSet of a cluster secret in another namespace, where an
+/// owner reference cannot lead.
+pub const ANNOTATION_OWNER_UID: &str = "okra.mumo.co/owner-uid";
+/// Region in which the token of an EKS cluster is signed, on its secret.
+pub const ANNOTATION_REGION: &str = "okra.mumo.co/region";
+/// What the role of a cluster secret demands as `sts:ExternalId`.
+pub const ANNOTATION_EXTERNAL_ID: &str = "okra.mumo.co/external-id";
+/// Kubernetes version of a cluster, on its secret.
+pub const ANNOTATION_KUBERNETES_VERSION: &str = "okra.mumo.co/kubernetes-version";
+
 /// Tag of AWS resources: UID of the management API's `kube-system` namespace.
 pub const TAG_CLUSTER_ID: &str = "okra.mumo.co/cluster-id";
 /// Tag of AWS resources: namespace of the owning config.
@@ -87,6 +100,8 @@ pub const TAG_NAME: &str = "okra.mumo.co/name";
 pub const FINALIZER: &str = "okra.mumo.co/finalizer";
 /// The finalizer of the Go program: accepted, never added, removed on deletion.
 pub const FINALIZER_LEGACY: &str = "okra.mumo.co";
+/// The finalizer of argocd-clusterset, whose ClusterSets are converted: likewise.
+pub const FINALIZER_CLUSTERSET_LEGACY: &str = "runner.clusterset.mumo.co";
 
 /// Prefixes that a member cluster may not set on objects of the management API.
 pub const RESERVED_LABEL_PREFIXES: [&str; 3] = ["okra.mumo.co/", "argocd.argoproj.io/", "kubernetes.io/"];

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use okra_api::analysis::AnalysisTemplate;
 use okra_api::manifests::{group_kind, parse};
-use okra_api::{AWSTargetGroupSet, Cell, ClusterSet, decode};
+use okra_api::{AWSTargetGroupBinding, AWSTargetGroupSet, Cell, ClusterSet, decode};
 use serde_json::Value;
 
 /// Decodes, and holds what decoding would drop without a word against the file.
@@ -17,9 +17,14 @@ fn check<K: serde::de::DeserializeOwned + serde::Serialize>(object: &Value) {
 
 #[test]
 fn every_manifest_decodes_and_no_field_is_unknown() {
-    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/alb-canary");
+    assert_eq!(kinds_of("alb-canary"), ["AWSTargetGroupSet", "AnalysisTemplate", "Cell", "ClusterSet"]);
+    assert_eq!(kinds_of("many-accounts"), ["AWSTargetGroupBinding", "AWSTargetGroupSet", "ClusterSet"]);
+}
+
+fn kinds_of(example: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(example);
     let mut kinds = vec![];
-    for entry in std::fs::read_dir(examples).expect("the examples are there") {
+    for entry in std::fs::read_dir(folder).expect("the examples are there") {
         let path = entry.expect("readable").path();
         let text = std::fs::read_to_string(&path).expect("readable");
         if path.extension().is_none_or(|extension| extension != "yaml") {
@@ -30,6 +35,7 @@ fn every_manifest_decodes_and_no_field_is_unknown() {
                 ("okra.mumo.co", "Cell") => check::<Cell>(&object),
                 ("okra.mumo.co", "ClusterSet") => check::<ClusterSet>(&object),
                 ("okra.mumo.co", "AWSTargetGroupSet") => check::<AWSTargetGroupSet>(&object),
+                ("okra.mumo.co", "AWSTargetGroupBinding") => check::<AWSTargetGroupBinding>(&object),
                 ("argoproj.io", "AnalysisTemplate") => check::<AnalysisTemplate>(&object),
                 other => panic!("{}: no kind of okra: {other:?}", path.display()),
             }
@@ -37,5 +43,5 @@ fn every_manifest_decodes_and_no_field_is_unknown() {
         }
     }
     kinds.sort();
-    assert_eq!(kinds, ["AWSTargetGroupSet", "AnalysisTemplate", "Cell", "ClusterSet"]);
+    kinds
 }

@@ -1,7 +1,7 @@
 //! The ports to AWS that okra owns, and their adapters on the AWS SDK.
 //!
 //! ```text
-//!   controllers ──> LoadBalancers  Clusters  Metrics  ClusterTokens     (ports: traits and values)
+//!   controllers ──> LoadBalancers  Targets  Clusters  Metrics  ClusterTokens     (ports: traits and values)
 //!                        │             │        │           │
 //!                   sdk::{load_balancers, clusters, metrics, identity}  (adapters)
 //!                        └──── one attempt: limiter, gate, SDK call, error meaning ────> AWS
@@ -22,6 +22,7 @@ mod load_balancers;
 mod metrics;
 mod scope;
 pub mod sdk;
+mod targets;
 mod tokens;
 mod write;
 
@@ -35,5 +36,6 @@ pub use load_balancers::{
 };
 pub use metrics::{MetricQuery, MetricSeries, MetricSource, MetricWindow, Metrics, SeriesStatus};
 pub use scope::{Region, Role, Scope};
+pub use targets::{Target, Targets};
 pub use tokens::{ClusterToken, ClusterTokens};
 pub use write::{AlwaysAllowed, Urgency, Write, WriteGate};

@@ -32,6 +32,16 @@ pub struct Role {
     pub arn: String,
     /// What the role's trust policy demands as `sts:ExternalId`.
     pub external_id: Option<String>,
+    /// Name of the sessions in CloudTrail; `okra` when absent. Another name is
+    /// another session, with credentials of its own.
+    pub session_name: Option<String>,
+}
+
+impl Role {
+    /// A role that asks for no external id.
+    pub fn new(arn: impl Into<String>) -> Self {
+        Self { arn: arn.into(), external_id: None, session_name: None }
+    }
 }
 
 /// Region and account that a call is meant for.

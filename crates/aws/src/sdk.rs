@@ -14,6 +14,7 @@ mod pages;
 mod provisioning;
 mod rules;
 mod settings;
+mod targets;
 
 use std::sync::Arc;
 

@@ -33,4 +33,11 @@ pub trait ClusterTokens: Send + Sync {
     /// [`Meaning::ExpiredCredentials`](crate::Meaning::ExpiredCredentials) when there are no valid
     /// credentials, and what AssumeRole says.
     async fn cluster_token(&self, scope: &Scope, name: &str) -> Result<ClusterToken, AwsError>;
+
+    /// ARN of the principal that signs for `scope`, as an access entry of EKS
+    /// names it: a role without the name of the session.
+    ///
+    /// # Errors
+    /// As [`ClusterTokens::cluster_token`].
+    async fn principal(&self, scope: &Scope) -> Result<String, AwsError>;
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod endpoint;
+mod roles;
 mod support;
 
 use endpoint::{Endpoint, Reply};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
-use okra_aws::{Clusters, LoadBalancers, Metrics as CloudWatch, Region};
+use okra_aws::{Clusters, LoadBalancers, Metrics as CloudWatch, Region, Targets};
 use okra_clock::{Entropy, SharedClock};
 
 use crate::events::Events;
@@ -22,6 +22,8 @@ pub struct Context {
     pub client: Client,
     /// Load balancers of all regions.
     pub load_balancers: Arc<dyn LoadBalancers>,
+    /// Targets of target groups of all regions.
+    pub targets: Arc<dyn Targets>,
     /// EKS clusters.
     pub clusters: Arc<dyn Clusters>,
     /// CloudWatch.

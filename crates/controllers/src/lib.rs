@@ -18,19 +18,25 @@
 //! - let one malformed object stop a watch ([`okra_api::Lenient`]).
 
 pub mod analysis;
+pub mod applied;
 pub mod cell;
 pub mod chain;
+pub mod cluster_set;
 pub mod context;
 pub mod events;
 pub mod fence;
+pub mod finalizers;
 pub mod health;
 pub mod leader;
 pub mod load_balancer;
+pub mod malformed;
 pub mod members;
 pub mod metrics;
+pub mod naming;
 pub mod pause;
 pub mod secret_members;
 pub mod settings;
+pub mod target_group_binding;
 pub mod target_group_set;
 pub mod writer;
 
@@ -46,8 +52,10 @@ pub async fn run(context: Context, stop: CancellationToken) {
     let mut controllers = JoinSet::new();
     controllers.spawn(analysis::run(context.clone(), stop.clone()));
     controllers.spawn(cell::run(context.clone(), stop.clone()));
+    controllers.spawn(cluster_set::run(context.clone(), stop.clone()));
     controllers.spawn(load_balancer::run(context.clone(), stop.clone()));
     controllers.spawn(pause::run(context.clone(), stop.clone()));
+    controllers.spawn(target_group_binding::run(context.clone(), stop.clone()));
     controllers.spawn(target_group_set::run(context, stop.clone()));
     while let Some(ended) = controllers.join_next().await {
         if let Err(error) = ended {

@@ -45,4 +45,10 @@ pub trait MemberClients: Send + Sync {
     /// # Errors
     /// When the secret cannot be used; the cluster itself is not asked.
     async fn client(&self, cluster: &ClusterSecret) -> Result<Client, MemberError>;
+
+    /// Who okra is in the eyes of an EKS cluster: the ARN that an access entry
+    /// must name. `None` where the login is none of AWS, or is not known.
+    async fn principal(&self, _: &ClusterSecret) -> Option<String> {
+        None
+    }
 }

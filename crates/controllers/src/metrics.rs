@@ -14,6 +14,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::cluster_set::metrics::DiscoveryMetrics;
+
 /// Buckets from 1 ms, doubled 14 times, to 16 s: a reconcile without a call
 /// takes one, an AWS call that is given up 5,000.
 const FIRST_BUCKET_SECONDS: f64 = 0.001;
@@ -68,6 +70,8 @@ pub struct Metrics {
     pub aws_call_seconds: Family<ControllerLabels, Histogram, fn() -> Histogram>,
     /// Objects whose spec or status cannot be read.
     pub malformed_objects: Family<ControllerLabels, Gauge>,
+    /// Discovery of clusters.
+    pub discovery: DiscoveryMetrics,
     /// 1 while this process leads.
     pub leader: Gauge<i64, AtomicI64>,
     /// Epoch of the present or last term.
@@ -95,6 +99,7 @@ impl Metrics {
             aws_calls: Family::default(),
             aws_call_seconds: Family::new_with_constructor(histogram),
             malformed_objects: Family::default(),
+            discovery: DiscoveryMetrics::default(),
             leader: Gauge::default(),
             leader_epoch: Gauge::default(),
         };
@@ -126,6 +131,7 @@ impl Metrics {
                 "Objects whose spec or status cannot be read",
                 self.malformed_objects.clone(),
             );
+            self.discovery.register(registry);
             registry.register("leader", "1 while this process leads", self.leader.clone());
             registry.register("leader_epoch", "Epoch of the present or last term", self.leader_epoch.clone());
         });

@@ -48,10 +48,13 @@ impl SecretMembers {
         Self { management, tokens, region, allow_exec }
     }
 
-    fn scope(&self, server: &str, aws: &AwsAuthConfig) -> Result<Scope, MemberError> {
-        let region = region_of(server).or_else(|| self.region.clone());
-        let region = region.ok_or_else(|| MemberError::RegionUnknown { server: server.to_owned() })?;
-        let role = aws.role_arn.clone().map(|arn| Role { arn, external_id: None });
+    fn scope(&self, cluster: &ClusterSecret, aws: &AwsAuthConfig) -> Result<Scope, MemberError> {
+        let server = &cluster.server;
+        let named = cluster.region.clone().map(Region::new).or_else(|| region_of(server));
+        let region = named.or_else(|| self.region.clone());
+        let region = region.ok_or_else(|| MemberError::RegionUnknown { server: server.clone() })?;
+        let external_id = cluster.external_id.clone();
+        let role = aws.role_arn.clone().map(|arn| Role { external_id, ..Role::new(arn) });
         Ok(Scope { region, role })
     }
 
@@ -99,12 +102,18 @@ impl MemberClients for SecretMembers {
         let Some(aws) = &cluster.config.aws_auth_config else { return Ok(builder.build()) };
         let login = TokenLogin {
             tokens: self.tokens.clone(),
-            scope: self.scope(&cluster.server, aws)?,
+            scope: self.scope(cluster, aws)?,
             cluster: aws.cluster_name.clone(),
         };
         let layer = AsyncFilterLayer::new(move |request| login.clone().sign(request));
         // The filter wants a service that can be shared between requests.
         Ok(builder.with_layer(&BufferLayer::new(REQUESTS_MAX)).with_layer(&layer).build())
+    }
+
+    async fn principal(&self, cluster: &ClusterSecret) -> Option<String> {
+        let aws = cluster.config.aws_auth_config.as_ref()?;
+        let scope = self.scope(cluster, aws).ok()?;
+        self.tokens.principal(&scope).await.ok()
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
-use kube::core::NamespaceResourceScope;
+use kube::core::{ApiResource, DynamicObject, NamespaceResourceScope, ObjectMeta};
 use kube::{Api, Client, Resource, ResourceExt};
 use okra_api::names::FIELD_MANAGER;
 use serde::Serialize;
@@ -105,8 +105,20 @@ impl Writer {
     /// # Errors
     /// [`WriteError::Stale`] when the resource version does not fit.
     pub async fn apply<K: Writable>(&self, object: &K) -> Result<K, WriteError> {
+        self.apply_with(object, PatchParams::apply(FIELD_MANAGER).force()).await
+    }
+
+    /// The same for an object that was not there a moment ago: if somebody
+    /// else made one of that name meanwhile, its fields are not taken over.
+    ///
+    /// # Errors
+    /// [`WriteError::Stale`] when somebody else's object has other values.
+    pub async fn apply_new<K: Writable>(&self, object: &K) -> Result<K, WriteError> {
+        self.apply_with(object, PatchParams::apply(FIELD_MANAGER)).await
+    }
+
+    async fn apply_with<K: Writable>(&self, object: &K, params: PatchParams) -> Result<K, WriteError> {
         let api = self.api::<K>(object);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
         let name = object.name_any();
         let mut object = serde_json::to_value(object).map_err(WriteError::Json)?;
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
@@ -174,6 +186,25 @@ impl Writer {
         let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let name = object.name_any();
         self.counted::<K, _>(async { api.patch_status(&name, &params, &Patch::Merge(&patch)).await }).await
+    }
+
+    /// A merge patch of the status of an object that does not fit its kind.
+    ///
+    /// # Errors
+    /// [`WriteError::Stale`] when the object has changed or gone.
+    pub async fn patch_untyped_status<K>(&self, object: &ObjectMeta, status: Value) -> Result<(), WriteError>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        self.fence.check()?;
+        let resource = ApiResource::erase::<K>(&());
+        let namespace = object.namespace.clone().unwrap_or_default();
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &namespace, &resource);
+        let patch = json!({"metadata": {"resourceVersion": object.resource_version}, "status": status});
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let name = object.name.clone().unwrap_or_default();
+        api.patch_status(&name, &params, &Patch::Merge(&patch)).await?;
+        Ok(())
     }
 
     /// Deletes an object as it was read: refused if another one has its name now.

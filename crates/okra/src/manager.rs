@@ -203,9 +203,12 @@ pub fn context(
 ) -> Context {
     let region = flags.aws.region().or_else(|| sdk.default_region());
     let tokens = Arc::new(sdk.identity());
+    // One adapter for both, so that they share the budget of one service.
+    let load_balancers = Arc::new(sdk.load_balancers());
     Context {
         client: client.clone(),
-        load_balancers: Arc::new(sdk.load_balancers()),
+        load_balancers: load_balancers.clone(),
+        targets: load_balancers,
         clusters: Arc::new(sdk.clusters()),
         cloudwatch: Arc::new(sdk.metrics()),
         members: Arc::new(SecretMembers::new(client, tokens, region.clone(), flags.allow_exec)),

@@ -113,7 +113,7 @@ impl CloudWatch {
             .or_else(|| self.default_region.clone())
             .ok_or_else(|| ProviderError::new("no region: set cloudWatch.region, or AWS_REGION for okra"))?;
         let role = settings.role_arn.filter(|arn| !arn.is_empty());
-        let scope = Scope { region, role: role.map(|arn| Role { arn, external_id: None }) };
+        let scope = Scope { region, role: role.map(Role::new) };
         let count = settings.metric_data_queries.len();
         if count == 0 || count > MAX_QUERIES {
             let message = format!("metricDataQueries must have 1 to {MAX_QUERIES} entries, got {count}");

@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use crate::names::{ANNOTATION_EXTERNAL_ID, ANNOTATION_REGION, LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
 
 /// The API of the cluster that Argo CD itself runs in.
 pub const IN_CLUSTER_SERVER: &str = "https://kubernetes.default.svc";
@@ -33,6 +33,11 @@ pub struct ClusterSecret {
     pub project: Option<String>,
     /// Argo CD shard.
     pub shard: Option<String>,
+    /// Region in which its EKS token is signed, where the address does not
+    /// tell it. An annotation: Argo CD knows no such key.
+    pub region: Option<String>,
+    /// What its role demands as `sts:ExternalId`. An annotation too.
+    pub external_id: Option<String>,
 }
 
 /// Credentials, as the `config` key holds them in JSON.
@@ -192,6 +197,8 @@ impl ClusterSecret {
             cluster_resources: text(secret, "clusterResources")?.as_deref() == Some("true"),
             project: text(secret, "project")?,
             shard: text(secret, "shard")?,
+            region: annotation(secret, ANNOTATION_REGION),
+            external_id: annotation(secret, ANNOTATION_EXTERNAL_ID),
         })
     }
 
@@ -220,6 +227,10 @@ impl ClusterSecret {
             .labels
             .get_or_insert_default()
             .insert(LABEL_SECRET_TYPE.to_owned(), SECRET_TYPE_CLUSTER.to_owned());
+        let notes = [(ANNOTATION_REGION, &self.region), (ANNOTATION_EXTERNAL_ID, &self.external_id)];
+        for (key, value) in notes.into_iter().filter_map(|(key, value)| Some((key, value.clone()?))) {
+            metadata.annotations.get_or_insert_default().insert(key.to_owned(), value);
+        }
         Secret {
             metadata,
             type_: Some("Opaque".to_owned()),
@@ -227,6 +238,10 @@ impl ClusterSecret {
             ..Secret::default()
         }
     }
+}
+
+fn annotation(secret: &Secret, key: &str) -> Option<String> {
+    secret.metadata.annotations.as_ref()?.get(key).filter(|value| !value.is_empty()).cloned()
 }
 
 /// A key of the secret, from `data` or, in manifests, from `stringData`.
@@ -285,6 +300,8 @@ mod tests {
             cluster_resources: true,
             project: Some("p".to_owned()),
             shard: None,
+            region: Some("eu-west-1".to_owned()),
+            external_id: Some("x-1".to_owned()),
         };
         let secret = cluster.to_secret(ObjectMeta { name: Some("cdk1".to_owned()), ..Default::default() });
         assert_eq!(secret.metadata.labels.as_ref().unwrap()[LABEL_SECRET_TYPE], SECRET_TYPE_CLUSTER);

@@ -110,8 +110,9 @@ impl Clients {
         let mut config =
             self.base.to_builder().region(sdk_region(&scope.region)).identity_cache(identity_cache()).build();
         if let Some(role) = &scope.role {
+            let session = role.session_name.as_deref().unwrap_or(SESSION_NAME);
             let mut provider =
-                AssumeRoleProvider::builder(&role.arn).session_name(SESSION_NAME).configure(&config);
+                AssumeRoleProvider::builder(&role.arn).session_name(session).configure(&config);
             if let Some(external_id) = &role.external_id {
                 provider = provider.external_id(external_id);
             }

@@ -3,12 +3,16 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::credentials::StaticKeysRefused;
 use crate::error::{Access, AwsError, Meaning, meaning_of};
+
+/// The call behind a role's credentials.
+pub(super) const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// Bounds of what an operation of the SDK may fail with.
 pub(super) trait OperationError: ProvideErrorMetadata + Error + Send + Sync + 'static {}
@@ -43,6 +47,9 @@ fn without_answer<E: OperationError>(
     access: Access,
     error: SdkError<E, HttpResponse>,
 ) -> AwsError {
+    if let Some(refusal) = role_refused(&error) {
+        return refusal;
+    }
     let lost = lost(access);
     let (meaning, code) = if in_chain::<CredentialsError>(&error) {
         credentials_meaning(&error)
@@ -75,12 +82,23 @@ fn lost(access: Access) -> Meaning {
 
 /// What it means that no credentials could be had for `operation`.
 pub(super) fn credentials_failure(operation: &'static str, error: CredentialsError) -> AwsError {
+    if let Some(refusal) = role_refused(&error) {
+        return refusal;
+    }
     let (meaning, code) = credentials_meaning(&error);
     AwsError::new(meaning, operation, code, "").caused_by(error)
 }
 
-/// Static keys are for the operator to change, a role that STS denies too;
-/// everything else may pass.
+/// What STS said where it did not give the role's credentials: whatever was to
+/// be called, AssumeRole is the action that lacks a permission or a trust.
+fn role_refused(error: &(dyn Error + 'static)) -> Option<AwsError> {
+    let refusal = chain(error).find_map(|error| error.downcast_ref::<AssumeRoleError>())?;
+    let code = refusal.code()?;
+    let meaning = meaning_of(code, 0, Access::Read);
+    Some(AwsError::new(meaning, ASSUME_ROLE, code, refusal.message().unwrap_or_default()))
+}
+
+/// Static keys are for the operator to change; everything else may pass.
 fn credentials_meaning(error: &(dyn Error + 'static)) -> (Meaning, &'static str) {
     if in_chain::<StaticKeysRefused>(error) {
         (Meaning::Denied, "StaticKeysRefused")

@@ -10,13 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::call::Caller;
 use super::convert::incomplete;
-use super::failure::credentials_failure;
+use super::failure::{ASSUME_ROLE, credentials_failure};
 use crate::eks_token::{SigningKeys, eks_token, sts_endpoint};
 use crate::error::{AwsError, Meaning};
 use crate::{ClusterToken, ClusterTokens, Scope};
 
 const GET_CALLER_IDENTITY: &str = "sts:GetCallerIdentity";
-const ASSUME_ROLE: &str = "sts:AssumeRole";
 
 /// A token is signed anew when it is this old, and up to a fifth later so
 /// that many clusters do not sign together: 10 to 12 of its 15 minutes.
@@ -124,5 +123,38 @@ impl ClusterTokens for SdkIdentity {
             (now + SignedDuration::try_from(age).unwrap_or(SignedDuration::ZERO)).min(token.expires);
         self.keep(key, KeptToken { token: token.clone(), signed_at: now, renew_at });
         Ok(token)
+    }
+
+    async fn principal(&self, scope: &Scope) -> Result<String, AwsError> {
+        if let Some(role) = &scope.role {
+            return Ok(role.arn.clone());
+        }
+        Ok(role_of_session(&self.caller_identity(scope).await?.arn))
+    }
+}
+
+/// `arn:aws:sts::A:assumed-role/ROLE/SESSION` is a session of
+/// `arn:aws:iam::A:role/ROLE`; the path of the role, if it has one, is lost.
+fn role_of_session(arn: &str) -> String {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    if let [_, partition, "sts", _, account, resource] = parts[..]
+        && let Some(session) = resource.strip_prefix("assumed-role/")
+        && let Some((role, _)) = session.split_once('/')
+    {
+        return format!("arn:{partition}:iam::{account}:role/{role}");
+    }
+    arn.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_entry_names_the_role_of_a_session() {
+        let session = "arn:aws-cn:sts::123456789012:assumed-role/okra/i-1";
+        assert_eq!(role_of_session(session), "arn:aws-cn:iam::123456789012:role/okra");
+        let user = "arn:aws:iam::123456789012:user/me";
+        assert_eq!(role_of_session(user), user);
     }
 }

@@ -31,7 +31,7 @@ const DESCRIBE_TARGET_GROUPS: &str = "elasticloadbalancing:DescribeTargetGroups"
 
 /// Load balancers through the AWS SDK.
 pub struct SdkLoadBalancers {
-    caller: Caller,
+    pub(super) caller: Caller,
 }
 
 impl SdkLoadBalancers {
@@ -236,7 +236,7 @@ impl LoadBalancers for SdkLoadBalancers {
     }
 }
 
-fn scope_of(region: &str) -> Scope {
+pub(super) fn scope_of(region: &str) -> Scope {
     Scope::own(Region::new(region))
 }
 

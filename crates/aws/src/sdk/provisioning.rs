@@ -18,6 +18,8 @@ const CREATE_TARGET_GROUP: &str = "elasticloadbalancing:CreateTargetGroup";
 const MODIFY_TARGET_GROUP_ATTRIBUTES: &str = "elasticloadbalancing:ModifyTargetGroupAttributes";
 const REGISTER_TARGETS: &str = "elasticloadbalancing:RegisterTargets";
 const CREATE_CLUSTER: &str = "eks:CreateCluster";
+const DELETE_CLUSTER: &str = "eks:DeleteCluster";
+const CREATE_ACCESS_ENTRY: &str = "eks:CreateAccessEntry";
 
 /// A target group of HTTP targets by address.
 #[derive(Clone, Debug)]
@@ -82,7 +84,7 @@ impl SdkProvisioning {
         listener.ok_or_else(|| incomplete(CREATE_LISTENER, "the ARN of the listener"))
     }
 
-    /// A target group with its targets registered; gives its ARN.
+    /// A target group with its targets, if any, registered; gives its ARN.
     ///
     /// # Errors
     /// What AWS answers.
@@ -105,7 +107,9 @@ impl SdkProvisioning {
             made.await?.target_groups.unwrap_or_default().pop().and_then(|group| group.target_group_arn);
         let arn = arn.ok_or_else(|| incomplete(CREATE_TARGET_GROUP, "the ARN of the target group"))?;
         self.set_deregistration_delay(&arn, group.deregistration_delay_seconds).await?;
-        self.register(&arn, &group.targets).await?;
+        if !group.targets.is_empty() {
+            self.register(&arn, &group.targets).await?;
+        }
         Ok(arn)
     }
 
@@ -164,6 +168,41 @@ impl SdkProvisioning {
                 .role_arn(role_arn)
                 .resources_vpc_config(network)
                 .set_tags(Some(tags));
+            async move { request.send().await }
+        });
+        made.await.map(drop)
+    }
+
+    /// Begins the deletion of an EKS cluster.
+    ///
+    /// # Errors
+    /// What AWS answers.
+    pub async fn delete_cluster(&self, name: &str) -> Result<(), AwsError> {
+        let deleted = self.caller.write(&self.scope, DELETE_CLUSTER, Self::write(), |clients| {
+            let request = clients.eks.delete_cluster().name(name);
+            async move { request.send().await }
+        });
+        deleted.await.map(drop)
+    }
+
+    /// Lets a principal into an EKS cluster, as a member of these groups.
+    ///
+    /// # Errors
+    /// What AWS answers.
+    pub async fn access_entry(
+        &self,
+        cluster: &str,
+        principal: &str,
+        groups: &[&str],
+    ) -> Result<(), AwsError> {
+        let made = self.caller.write(&self.scope, CREATE_ACCESS_ENTRY, Self::write(), |clients| {
+            let groups = groups.iter().map(ToString::to_string).collect();
+            let request = clients
+                .eks
+                .create_access_entry()
+                .cluster_name(cluster)
+                .principal_arn(principal)
+                .set_kubernetes_groups(Some(groups));
             async move { request.send().await }
         });
         made.await.map(drop)

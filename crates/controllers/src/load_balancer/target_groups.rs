@@ -2,6 +2,7 @@
 //! appear and then seldom. Those that a config holds are told by its passes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt as _;
 use kube::runtime::controller::Action;
@@ -9,19 +10,36 @@ use okra_api::{AWSTargetGroup, Lenient};
 use okra_domain::TargetGroupArn;
 
 use super::{Shared, again, health};
+use crate::malformed;
 use crate::writer::WriteError;
 
 /// Share by which a sweep is lengthened at random, so that many groups are
 /// not read together.
 const SWEEP_JITTER: f64 = 0.2;
+/// Wait after a read that AWS asked to make later.
+const RETRY: Duration = Duration::from_secs(10);
 
 /// Reads the health of one group, if nobody else does.
 pub(crate) async fn reconcile(
     group: Arc<Lenient<AWSTargetGroup>>,
     shared: Arc<Shared>,
 ) -> Result<Action, WriteError> {
-    let Some(group) = group.valid() else { return Ok(Action::await_change()) };
-    let Ok(arn) = group.spec.arn.parse::<TargetGroupArn>() else { return Ok(Action::await_change()) };
+    let group = match group.as_ref() {
+        Lenient::Valid(group) => group.as_ref(),
+        Lenient::Malformed(malformed) => {
+            malformed::tell::<AWSTargetGroup>(&shared.context, malformed).await?;
+            return Ok(Action::await_change());
+        }
+    };
+    let arn = match group.spec.arn.parse::<TargetGroupArn>() {
+        Ok(arn) => arn,
+        Err(error) => {
+            let message = format!("spec.arn: {error}");
+            let trouble = health::Trouble { reason: "InvalidTargetGroup", message, absent: false };
+            health::write_trouble(&shared, group, trouble).await?;
+            return Ok(Action::await_change());
+        }
+    };
     let settings = &shared.context.settings;
     let sweep = shared.context.entropy.jitter(settings.health_poll_idle, SWEEP_JITTER);
     if group.metadata.deletion_timestamp.is_some() {
@@ -32,8 +50,12 @@ pub(crate) async fn reconcile(
     }
     match health::one(&shared.context, &arn).await {
         Ok(read) => health::write(&shared, group, read).await?,
-        // Absent, denied or throttled: the config that wants it will say so.
-        Err(error) => tracing::debug!(%error, group = group.name_any(), "health was not read"),
+        // It passes, and the counts of before still stand.
+        Err(error) if error.meaning.is_transient() => {
+            tracing::debug!(%error, group = group.name_any(), "health was not read");
+            return Ok(again(shared.context.entropy.jitter(RETRY, SWEEP_JITTER)));
+        }
+        Err(error) => health::write_trouble(&shared, group, health::Trouble::of(&error)).await?,
     }
     Ok(again(sweep))
 }

@@ -23,7 +23,8 @@ use crate::chain::chain;
 
 /// First wait before an unreachable cluster is tried again.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// Longest such wait: a cluster that comes back is seen within this time.
+/// Longest such wait, where the sync period is not shorter: a cluster that
+/// comes back, or lets okra in, is seen within one of them (SC-12).
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// Wait before a list that is empty where bindings were known is believed
 /// (`spec/okra.md` 3.2.5-1).
@@ -119,6 +120,7 @@ impl Watch {
     /// Each connection begins with a list, so that "reachable" always means
     /// "all bindings are known".
     async fn run(self) {
+        let longest = RETRY_LONGEST.min(self.context.settings.sync_period);
         let mut failures = 0;
         loop {
             let begun = self.context.clock.monotonic();
@@ -127,10 +129,10 @@ impl Watch {
                 Err(unreachable) => unreachable,
             };
             self.publish(Err(failure));
-            if self.context.clock.monotonic() - begun > RETRY_LONGEST {
+            if self.context.clock.monotonic() - begun > longest {
                 failures = 0;
             }
-            let wait = RETRY_FIRST.saturating_mul(1 << failures).min(RETRY_LONGEST);
+            let wait = RETRY_FIRST.saturating_mul(1 << failures).min(longest);
             failures = (failures + 1).min(6);
             self.context.clock.sleep(self.context.entropy.jitter(wait, 0.2)).await;
         }
@@ -152,7 +154,11 @@ impl Watch {
         let client = self.context.members.client(&cluster).await.map_err(|error| told(chain(&error)))?;
         let mut streams = Streams::default();
         for resource in target_group_binding::api_resources() {
-            if serves(&client, &resource).await.map_err(|error| told(self.explain(&cluster, &error)))? {
+            let served = match serves(&client, &resource).await {
+                Ok(served) => served,
+                Err(error) => return Err(told(self.explain(&cluster, &error).await)),
+            };
+            if served {
                 let group = streams.groups;
                 let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
                 let events = watcher(api, watcher::Config::default());
@@ -166,18 +172,19 @@ impl Watch {
         Ok(streams)
     }
 
-    /// `Forbidden` comes with the command that grants access (SC-12).
-    fn explain(&self, cluster: &ClusterSecret, error: &kube::Error) -> String {
+    /// A refused login comes with the command that grants access (SC-12).
+    async fn explain(&self, cluster: &ClusterSecret, error: &kube::Error) -> String {
         let text = chain(error);
         let denied = matches!(error, kube::Error::Api(status) if status.code == 403 || status.code == 401);
-        match &cluster.config.aws_auth_config {
-            Some(aws) if denied => format!(
-                "{text}; to let okra in: aws eks create-access-entry --cluster-name {} --principal-arn ROLE_OF_OKRA \
-                 --kubernetes-groups okra:reader",
-                aws.cluster_name
-            ),
-            _ => text,
-        }
+        let Some(aws) = cluster.config.aws_auth_config.as_ref().filter(|_| denied) else { return text };
+        let principal = self.context.members.principal(cluster).await;
+        let principal = principal.unwrap_or_else(|| "ARN_OF_OKRAS_ROLE".to_owned());
+        let region = cluster.region.as_ref().map(|region| format!(" --region {region}")).unwrap_or_default();
+        format!(
+            "{text}; to let okra in: aws eks create-access-entry --cluster-name {} --principal-arn {principal} \
+             --kubernetes-groups okra:reader{region}",
+            aws.cluster_name
+        )
     }
 
     async fn follow(&self, mut streams: Streams) -> Unreachable {

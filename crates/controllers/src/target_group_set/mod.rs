@@ -1,8 +1,9 @@
 //! AWSTargetGroupSet: one AWSTargetGroup for each binding of the member
 //! clusters (`spec/okra.md` 3.2.5). Members are watched, never polled.
 
+mod binding_template;
+pub mod facts;
 mod members;
-mod naming;
 mod plan;
 
 use std::collections::BTreeSet;
@@ -12,7 +13,6 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
-use kube::core::ObjectMeta;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
@@ -21,16 +21,18 @@ use okra_api::aws_target_group_set::{AWSTargetGroupSetStatus, ClusterCounts};
 use okra_api::common::Condition;
 use okra_api::names::{LABEL_SECRET_TYPE, LABEL_TARGET_GROUP_SET, SECRET_TYPE_CLUSTER};
 use okra_api::write::label_value;
-use okra_api::{AWSTargetGroup, AWSTargetGroupSet, Lenient};
+use okra_api::{AWSTargetGroup, AWSTargetGroupBinding, AWSTargetGroupSet, Lenient};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
-use crate::Context;
 use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
 use crate::writer::WriteError;
+use crate::{Context, finalizers, malformed};
+use binding_template::bindings;
+use facts::{facts, is_leaving};
 use members::Members;
-use plan::{Cluster, Desired, Observed, Plan, Unreachable, plan};
+use plan::{Cluster, Observed, Plan, Unreachable, plan};
 
 /// First wait after a refused write, doubled up to [`RETRY_LONGEST`].
 const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -111,11 +113,18 @@ fn on_error(set: Arc<Set>, error: &ReconcileError, shell: Arc<Shell>) -> Action 
 }
 
 async fn reconcile(set: Arc<Set>, shell: Arc<Shell>) -> Result<Action, ReconcileError> {
-    let Some(set) = set.valid() else { return Ok(Action::await_change()) };
-    let namespace = set.namespace().unwrap_or_default();
     let context = &shell.context;
+    let set = match set.as_ref() {
+        Lenient::Valid(set) => set.as_ref(),
+        Lenient::Malformed(malformed) => {
+            malformed::tell::<AWSTargetGroupSet>(context, malformed).await?;
+            return Ok(Action::await_change());
+        }
+    };
+    let namespace = set.namespace().unwrap_or_default();
     if set.metadata.deletion_timestamp.is_some() {
         // Owner references let the garbage collector take the objects.
+        finalizers::release(&context.writer(), set).await?;
         return Ok(Action::await_change());
     }
     if set.spec.generators.iter().all(|generator| generator.awseks.is_none()) {
@@ -124,15 +133,26 @@ async fn reconcile(set: Arc<Set>, shell: Arc<Shell>) -> Result<Action, Reconcile
         return Ok(Action::await_change());
     }
     let list = ListParams::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
-    let secrets = context.namespaced::<Secret>(&namespace).list(&list).await?.items;
+    let mut secrets = context.namespaced::<Secret>(&namespace).list(&list).await?.items;
+    // A cluster that is being deleted counts as gone, and is not asked (SC-33).
+    secrets.retain(|secret| !is_leaving(secret));
     let existing = context.namespaced::<AWSTargetGroup>(&namespace).list(&ListParams::default()).await?.items;
     let known_clusters: BTreeSet<String> = secrets.iter().map(kube::ResourceExt::name_any).collect();
     shell.members.keep_only(&namespace, &|name| known_clusters.contains(name));
     let clusters = gather(&shell, set, &secrets);
-    let observed =
-        Observed { set: &set.name_any(), spec: &set.spec, clusters, existing: &existing, known_clusters };
-    let plan = plan(&observed);
-    carry_out(context, set, &plan, &existing).await?;
+    let Some(owner) = set.controller_owner_ref(&()) else { return Ok(Action::await_change()) };
+    let observed = Observed {
+        set: &set.name_any(),
+        namespace: &namespace,
+        owner: &owner,
+        spec: &set.spec,
+        clusters,
+        existing: &existing,
+        known_clusters,
+    };
+    let mut plan = plan(&observed);
+    carry_out(context, &observed, &plan).await?;
+    plan.skipped.extend(keep_bindings(context, &observed).await?);
     write_status(context, set, &status(set, &plan)).await?;
     Ok(Action::await_change())
 }
@@ -151,6 +171,7 @@ fn gather(shell: &Shell, set: &AWSTargetGroupSet, secrets: &[Secret]) -> Vec<Clu
         .map(|secret| Cluster {
             name: secret.name_any(),
             labels: secret.labels().clone(),
+            facts: facts(secret),
             bindings: shell.members.bindings(secret).unwrap_or_else(waiting),
         })
         .collect();
@@ -158,18 +179,13 @@ fn gather(shell: &Shell, set: &AWSTargetGroupSet, secrets: &[Secret]) -> Vec<Clu
     clusters
 }
 
-async fn carry_out(
-    context: &Context,
-    set: &AWSTargetGroupSet,
-    plan: &Plan,
-    existing: &[AWSTargetGroup],
-) -> Result<(), ReconcileError> {
+async fn carry_out(context: &Context, observed: &Observed<'_>, plan: &Plan) -> Result<(), ReconcileError> {
     let writer = context.writer();
     for desired in &plan.apply {
-        writer.apply(&object(set, desired)).await?;
+        writer.apply(&desired.object(observed)).await?;
         tracing::info!(name = desired.name, arn = desired.arn, "AWSTargetGroup applied");
     }
-    for object in existing.iter().filter(|object| plan.delete.contains(&object.name_any())) {
+    for object in observed.existing.iter().filter(|object| plan.delete.contains(&object.name_any())) {
         match writer.delete(object).await {
             // Gone already, or replaced by one that the next pass sees.
             Ok(()) | Err(WriteError::Stale) => {}
@@ -180,17 +196,25 @@ async fn carry_out(
     Ok(())
 }
 
-fn object(set: &AWSTargetGroupSet, desired: &Desired) -> AWSTargetGroup {
-    let mut object = AWSTargetGroup::new(&desired.name, Default::default());
-    object.spec.arn.clone_from(&desired.arn);
-    object.metadata = ObjectMeta {
-        name: Some(desired.name.clone()),
-        namespace: set.namespace(),
-        labels: Some(desired.labels.clone()),
-        owner_references: set.controller_owner_ref(&()).map(|owner| vec![owner]),
-        ..ObjectMeta::default()
-    };
-    object
+/// Keeps the bindings of the template; gives what was left out.
+async fn keep_bindings(context: &Context, observed: &Observed<'_>) -> Result<Vec<String>, ReconcileError> {
+    let own = ListParams::default().labels(LABEL_TARGET_GROUP_SET);
+    let api = context.namespaced::<AWSTargetGroupBinding>(observed.namespace);
+    // Those without a marker matter only where a template asks for their names.
+    let list = if observed.spec.binding_template.is_some() { ListParams::default() } else { own };
+    let existing = api.list(&list).await?.items;
+    let plan = bindings(observed, &existing);
+    let writer = context.writer();
+    for binding in &plan.apply {
+        writer.apply(binding).await?;
+    }
+    for binding in existing.iter().filter(|one| plan.delete.contains(&one.name_any())) {
+        match writer.delete(binding).await {
+            Ok(()) | Err(WriteError::Stale) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(plan.skipped)
 }
 
 fn invalid(set: &AWSTargetGroupSet, message: &str) -> AWSTargetGroupSetStatus {

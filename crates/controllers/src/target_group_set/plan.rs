@@ -3,17 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::core::ObjectMeta;
 use okra_api::AWSTargetGroup;
+use okra_api::aws_target_group::AWSTargetGroupSpec;
 use okra_api::aws_target_group_set::AWSTargetGroupSetSpec;
 use okra_api::common::LabelSelector;
 use okra_api::names::{
     DEFAULT_VERSION_LABELS, LABEL_BINDING_CLUSTER, LABEL_BINDING_NAME, LABEL_BINDING_NAMESPACE,
     LABEL_TARGET_GROUP_SET, LABEL_VERSION, RESERVED_LABEL_PREFIXES,
 };
-
+use okra_api::template::{ClusterFacts, expand_label};
 use okra_api::write::label_value;
 
-use super::naming::object_name;
+use crate::applied::is_applied;
+use crate::naming::object_name;
 
 /// A binding of a member cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -37,6 +41,8 @@ pub struct Cluster {
     pub name: String,
     /// Labels of its secret.
     pub labels: BTreeMap<String, String>,
+    /// What templates may name of it.
+    pub facts: ClusterFacts,
     /// Its bindings, or why they could not be read.
     pub bindings: Result<Vec<Binding>, Unreachable>,
 }
@@ -53,14 +59,18 @@ pub struct Unreachable {
 pub struct Observed<'a> {
     /// Name of the set.
     pub set: &'a str,
+    /// Its namespace, in which the objects are.
+    pub namespace: &'a str,
+    /// The reference to it, as its objects bear it.
+    pub owner: &'a OwnerReference,
     /// Its spec.
     pub spec: &'a AWSTargetGroupSetSpec,
     /// All clusters of the namespace that a generator selects, in order of name.
     pub clusters: Vec<Cluster>,
     /// All AWSTargetGroups of the namespace.
     pub existing: &'a [AWSTargetGroup],
-    /// All cluster secrets of the namespace, selected or not: objects of a
-    /// cluster whose secret is gone are removed.
+    /// All cluster secrets of the namespace, selected or not, whose cluster is
+    /// not being deleted: objects of all other clusters are removed.
     pub known_clusters: BTreeSet<String>,
 }
 
@@ -92,13 +102,28 @@ pub struct Plan {
     pub skipped: Vec<String>,
 }
 
+impl Desired {
+    /// The object as it is applied.
+    pub fn object(&self, observed: &Observed<'_>) -> AWSTargetGroup {
+        let mut object = AWSTargetGroup::new(&self.name, AWSTargetGroupSpec { arn: self.arn.clone() });
+        object.metadata = ObjectMeta {
+            name: Some(self.name.clone()),
+            namespace: Some(observed.namespace.to_owned()),
+            labels: Some(self.labels.clone()),
+            owner_references: Some(vec![observed.owner.clone()]),
+            ..ObjectMeta::default()
+        };
+        object
+    }
+}
+
 /// (cluster, namespace, name): the identity of an object, as its labels hold it.
 type Identity = (String, String, String);
 
 /// Plans the set.
 pub fn plan(observed: &Observed<'_>) -> Plan {
     let mut plan = Plan::default();
-    let mut wanted: BTreeMap<Identity, (String, BTreeMap<String, String>)> = BTreeMap::new();
+    let mut wanted = Wanted::default();
     for cluster in &observed.clusters {
         plan.clusters.push(cluster.name.clone());
         match &cluster.bindings {
@@ -108,19 +133,25 @@ pub fn plan(observed: &Observed<'_>) -> Plan {
             }
         }
     }
-    let names = Names::new(observed, &wanted);
-    let mut kept = BTreeSet::new();
-    for (identity, (arn, mut labels)) in wanted {
-        let Some(name) = names.of(&identity, &arn) else {
-            let (cluster, namespace, binding) = &identity;
-            let reason = "an object of that name belongs to somebody else";
-            plan.skipped.push(format!("{cluster}: {namespace}/{binding}: {reason}"));
-            continue;
+    let names = Names::new(observed, &wanted.objects);
+    let mut kept = wanted.stays(observed);
+    for (identity, (arn, mut labels)) in wanted.objects {
+        let name = match names.of(&identity, &arn) {
+            Ok(name) => name,
+            Err(reason) => {
+                let (cluster, namespace, binding) = &identity;
+                plan.skipped.push(format!("{cluster}: {namespace}/{binding}: {reason}"));
+                continue;
+            }
         };
         labels.extend(identity_labels(observed.set, &identity));
         kept.insert(name.clone());
         let desired = Desired { name, labels, arn };
-        if !observed.existing.iter().any(|object| is_same(object, &desired)) {
+        let object = desired.object(observed);
+        let is_there = |existing: &AWSTargetGroup| {
+            existing.metadata.name == object.metadata.name && is_applied(existing, &object)
+        };
+        if !observed.existing.iter().any(is_there) {
             plan.apply.push(desired);
         }
     }
@@ -128,18 +159,38 @@ pub fn plan(observed: &Observed<'_>) -> Plan {
     let staying = observed
         .existing
         .iter()
-        .filter(|object| is_own(observed.set, object))
+        .filter(|object| is_own(observed, object))
         .filter_map(|object| object.metadata.name.clone())
         .filter(|name| !plan.delete.contains(name));
     plan.held = kept.into_iter().chain(staying).collect::<BTreeSet<String>>().len();
     plan
 }
 
+/// What the bindings ask for.
+#[derive(Default)]
+struct Wanted {
+    /// ARN and labels of each object.
+    objects: BTreeMap<Identity, (String, BTreeMap<String, String>)>,
+    /// Bindings that are there, but whose labels cannot be generated: an
+    /// object that they have already stays as it is.
+    unlabelled: BTreeSet<Identity>,
+}
+
+impl Wanted {
+    /// Names of the objects that stay as they are.
+    fn stays(&self, observed: &Observed<'_>) -> BTreeSet<String> {
+        let is_of = |object: &&AWSTargetGroup| {
+            is_own(observed, object) && self.unlabelled.iter().any(|identity| has_identity(object, identity))
+        };
+        observed.existing.iter().filter(is_of).filter_map(|object| object.metadata.name.clone()).collect()
+    }
+}
+
 fn collect(
     spec: &AWSTargetGroupSetSpec,
     cluster: &Cluster,
     bindings: &[Binding],
-    wanted: &mut BTreeMap<Identity, (String, BTreeMap<String, String>)>,
+    wanted: &mut Wanted,
     skipped: &mut Vec<String>,
 ) {
     for binding in bindings {
@@ -150,17 +201,51 @@ fn collect(
         if !chosen || binding.deleting {
             continue;
         }
+        let identity = (cluster.name.clone(), binding.namespace.clone(), binding.name.clone());
+        let mut skip = |why: String| {
+            skipped.push(format!("{}: {}/{}: {why}", cluster.name, binding.namespace, binding.name));
+        };
         let Some(arn) = binding.arn.as_deref().filter(|arn| is_target_group_arn(arn)) else {
-            let said = binding.arn.as_deref().unwrap_or("none");
-            skipped.push(format!(
-                "{}: {}/{}: no target group ARN: {said}",
-                cluster.name, binding.namespace, binding.name
-            ));
+            skip(format!("no target group ARN: {}", binding.arn.as_deref().unwrap_or("none")));
             continue;
         };
-        let identity = (cluster.name.clone(), binding.namespace.clone(), binding.name.clone());
-        wanted.insert(identity, (arn.to_owned(), labels(spec, cluster, binding)));
+        if let Err(why) = is_trusted(spec, cluster, arn) {
+            skip(why);
+            continue;
+        }
+        match labels(spec, cluster, binding) {
+            Ok(labels) => {
+                wanted.objects.insert(identity, (arn.to_owned(), labels));
+            }
+            Err(why) => {
+                skip(why);
+                wanted.unlabelled.insert(identity);
+            }
+        }
     }
+}
+
+/// Under `labelPolicy: Strict` a member cluster may only name target groups
+/// of its own region and account, or of an account that the set trusts (H-63).
+/// Where the cluster is not of AWS nothing is known to compare with.
+fn is_trusted(spec: &AWSTargetGroupSetSpec, cluster: &Cluster, arn: &str) -> Result<(), String> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let ([_, _, _, region, account, _], true) = (parts.as_slice(), is_strict(spec)) else { return Ok(()) };
+    let facts = &cluster.facts;
+    if !facts.region.is_empty() && facts.region != *region {
+        return Err(format!("{arn} is of region {region}, the cluster of {}", facts.region));
+    }
+    let trusted = spec.allowed_accounts.iter().any(|allowed| allowed == account);
+    if !facts.account_id.is_empty() && facts.account_id != *account && !trusted {
+        return Err(format!(
+            "{arn} is of account {account}, which is neither the cluster's nor in allowedAccounts"
+        ));
+    }
+    Ok(())
+}
+
+fn is_strict(spec: &AWSTargetGroupSetSpec) -> bool {
+    spec.label_policy.as_deref() == Some("Strict")
 }
 
 /// `arn:*:elasticloadbalancing:*:*:targetgroup/*` (3.2.5-2).
@@ -173,8 +258,12 @@ fn is_target_group_arn(arn: &str) -> bool {
 /// Labels of the object without those of its identity (3.2.5-3, 4): the
 /// binding's as far as the policy lets them through, the template's over
 /// them, and a version from the cluster secret where neither names one.
-fn labels(spec: &AWSTargetGroupSetSpec, cluster: &Cluster, binding: &Binding) -> BTreeMap<String, String> {
-    let strict = spec.label_policy.as_deref() == Some("Strict");
+fn labels(
+    spec: &AWSTargetGroupSetSpec,
+    cluster: &Cluster,
+    binding: &Binding,
+) -> Result<BTreeMap<String, String>, String> {
+    let strict = is_strict(spec);
     let is_version = |key: &str| DEFAULT_VERSION_LABELS.contains(&key);
     let passes = |key: &str| {
         if strict {
@@ -189,12 +278,15 @@ fn labels(spec: &AWSTargetGroupSetSpec, cluster: &Cluster, binding: &Binding) ->
         .map(|(key, value)| (key.clone(), value.clone()))
         .collect();
     let template = spec.template.as_ref().map(|template| &template.metadata.labels);
-    labels.extend(template.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+    for (key, value) in template.into_iter().flatten() {
+        let value = expand_label(value, &cluster.facts).map_err(|error| format!("{key}: {error}"))?;
+        labels.insert(key.clone(), value);
+    }
     if !labels.keys().any(|key| is_version(key)) {
         let own = DEFAULT_VERSION_LABELS.iter().find_map(|key| cluster.labels.get(*key));
         labels.extend(own.map(|version| (LABEL_VERSION.to_owned(), version.clone())));
     }
-    labels
+    Ok(labels)
 }
 
 fn identity_labels(set: &str, identity: &Identity) -> [(String, String); 4] {
@@ -211,8 +303,16 @@ fn label<'a>(object: &'a AWSTargetGroup, key: &str) -> Option<&'a str> {
     object.metadata.labels.as_ref()?.get(key).map(String::as_str)
 }
 
-fn is_own(set: &str, object: &AWSTargetGroup) -> bool {
-    label(object, LABEL_TARGET_GROUP_SET) == Some(label_value(set).as_str())
+/// Marker and owner together: a label alone is quickly put on by hand (H-54).
+fn is_own(observed: &Observed<'_>, object: &AWSTargetGroup) -> bool {
+    let owners = object.metadata.owner_references.as_deref().unwrap_or_default();
+    label(object, LABEL_TARGET_GROUP_SET) == Some(label_value(observed.set).as_str())
+        && owners.iter().any(|owner| owner.uid == observed.owner.uid)
+}
+
+/// The marker of another set.
+fn other_set<'a>(observed: &Observed<'_>, object: &'a AWSTargetGroup) -> Option<&'a str> {
+    label(object, LABEL_TARGET_GROUP_SET).filter(|marker| *marker != label_value(observed.set))
 }
 
 fn has_identity(object: &AWSTargetGroup, identity: &Identity) -> bool {
@@ -220,12 +320,6 @@ fn has_identity(object: &AWSTargetGroup, identity: &Identity) -> bool {
     label(object, LABEL_BINDING_CLUSTER) == Some(label_value(cluster).as_str())
         && label(object, LABEL_BINDING_NAMESPACE) == Some(label_value(namespace).as_str())
         && label(object, LABEL_BINDING_NAME) == Some(label_value(name).as_str())
-}
-
-fn is_same(object: &AWSTargetGroup, desired: &Desired) -> bool {
-    object.metadata.name.as_deref() == Some(desired.name.as_str())
-        && object.spec.arn == desired.arn
-        && desired.labels.iter().all(|(key, value)| label(object, key) == Some(value))
 }
 
 /// Names of objects (3.2.5-5): the object that has the identity keeps its
@@ -252,12 +346,19 @@ impl<'a> Names<'a> {
         Self { observed, single }
     }
 
-    /// The name for an identity, or `None` when a foreign object holds it.
-    fn of(&self, identity: &Identity, arn: &str) -> Option<String> {
+    /// The name for an identity.
+    ///
+    /// # Errors
+    /// Why it has none: another set or somebody else holds the object.
+    fn of(&self, identity: &Identity, arn: &str) -> Result<String, String> {
         let (cluster, namespace, binding) = identity;
         let existing = self.observed.existing;
         if let Some(object) = existing.iter().find(|object| has_identity(object, identity)) {
-            return object.metadata.name.clone();
+            let name = object.metadata.name.clone().unwrap_or_default();
+            return match other_set(self.observed, object) {
+                Some(other) => Err(format!("AWSTargetGroupSet {other} holds {name} for it")),
+                None => Ok(name),
+            };
         }
         let legacy = object_name(&format!("{namespace}-{binding}"));
         let is_legacy = |object: &&AWSTargetGroup| {
@@ -266,11 +367,13 @@ impl<'a> Names<'a> {
                 && label(object, LABEL_BINDING_CLUSTER).is_none_or(str::is_empty)
         };
         if self.single.contains(arn) && existing.iter().any(|object| is_legacy(&object)) {
-            return Some(legacy);
+            return Ok(legacy);
         }
         let fresh = object_name(&format!("{cluster}-{namespace}-{binding}"));
-        let taken = existing.iter().any(|object| object.metadata.name.as_deref() == Some(&fresh));
-        (!taken).then_some(fresh)
+        if existing.iter().any(|object| object.metadata.name.as_deref() == Some(&fresh)) {
+            return Err(format!("the object {fresh} belongs to somebody else"));
+        }
+        Ok(fresh)
     }
 }
 
@@ -287,7 +390,7 @@ fn outdated(
     let mut names: Vec<String> = observed
         .existing
         .iter()
-        .filter(|object| is_own(observed.set, object) && object.metadata.deletion_timestamp.is_none())
+        .filter(|object| is_own(observed, object) && object.metadata.deletion_timestamp.is_none())
         .filter(|object| {
             let cluster = label(object, LABEL_BINDING_CLUSTER).unwrap_or_default();
             !known.contains(cluster) || !silent.contains(cluster)

@@ -23,22 +23,58 @@ fn binding(name: &str, arn: &str) -> Binding {
 }
 
 fn cluster(name: &str, bindings: Vec<Binding>) -> Cluster {
-    Cluster { name: name.into(), labels: BTreeMap::new(), bindings: Ok(bindings) }
+    Cluster { name: name.into(), labels: BTreeMap::new(), facts: facts(name), bindings: Ok(bindings) }
 }
 
 fn silent(name: &str) -> Cluster {
     let bindings = Err(Unreachable { message: "connection refused".into() });
-    Cluster { name: name.into(), labels: BTreeMap::new(), bindings }
+    Cluster { name: name.into(), labels: BTreeMap::new(), facts: facts(name), bindings }
+}
+
+fn facts(name: &str) -> ClusterFacts {
+    ClusterFacts {
+        name: name.into(),
+        region: "us-east-1".into(),
+        account_id: "123456789012".into(),
+        tags: [("site".to_owned(), format!("{name}-site"))].into(),
+        ..ClusterFacts::default()
+    }
+}
+
+fn owner() -> OwnerReference {
+    OwnerReference { name: "web".into(), uid: "u1".into(), ..OwnerReference::default() }
 }
 
 fn run(spec: &AWSTargetGroupSetSpec, clusters: Vec<Cluster>, existing: &[AWSTargetGroup]) -> Plan {
     let known_clusters: BTreeSet<String> = clusters.iter().map(|cluster| cluster.name.clone()).collect();
-    plan(&Observed { set: "web", spec, clusters, existing, known_clusters })
+    let owner = owner();
+    plan(&Observed {
+        set: "web",
+        namespace: "default",
+        owner: &owner,
+        spec,
+        clusters,
+        existing,
+        known_clusters,
+    })
 }
 
+/// The object as an API server keeps it after okra has applied it.
 fn object(desired: &Desired) -> AWSTargetGroup {
-    let metadata = json!({"name": desired.name, "labels": desired.labels});
-    serde_json::from_value(json!({"metadata": metadata, "spec": {"arn": desired.arn}})).unwrap()
+    let keys: serde_json::Value = desired
+        .labels
+        .keys()
+        .map(|key| (format!("f:{key}"), json!({})))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let fields = json!({"f:spec": {"f:arn": {}}, "f:metadata": {"f:labels": keys}});
+    let metadata = json!({
+        "name": desired.name, "namespace": "default", "labels": desired.labels, "ownerReferences": [owner()],
+        "managedFields": [{"manager": "okra", "operation": "Apply", "fieldsV1": fields}],
+    });
+    let status = json!({"healthyTargets": 1});
+    let object = json!({"metadata": metadata, "spec": {"arn": desired.arn}, "status": status});
+    serde_json::from_value(object).unwrap()
 }
 
 #[test]
@@ -178,4 +214,70 @@ fn selectors_choose_clusters_and_bindings() {
     assert!(run(&spec, vec![one.clone()], &[]).apply.is_empty());
     one.labels.insert("service".into(), "web".into());
     assert_eq!(run(&spec, vec![one], &[]).apply.len(), 1);
+}
+
+#[test]
+fn h_58_template_values_are_expanded_and_a_bad_one_stops_one_object() {
+    let label = |template: &str| {
+        spec(
+            json!({"generators": [{"awseks": {}}], "template": {"metadata": {"labels": {"site": template}}}}),
+        )
+    };
+    let clusters =
+        vec![cluster("c1", vec![binding("web", &arn("a"))]), cluster("c2", vec![binding("web", &arn("b"))])];
+    let plan = run(&label("{{.tags.site}}"), clusters.clone(), &[]);
+    assert_eq!(plan.apply[1].labels["site"], "c2-site");
+    let existing: Vec<AWSTargetGroup> = plan.apply.iter().map(object).collect();
+    let mut one = clusters;
+    one[0].facts.tags.clear();
+    let plan = run(&label("{{.tags.site}}"), one, &existing);
+    assert!(plan.skipped[0].contains(".tags.site is unknown"), "{:?}", plan.skipped);
+    assert_eq!((plan.apply, plan.delete, plan.held), (vec![], vec![], 2), "the object that is there stays");
+}
+
+#[test]
+fn a_label_that_the_binding_has_no_more_goes() {
+    let mut bound = binding("web", &arn("a"));
+    bound.labels.insert("role".into(), "web".into());
+    let first = run(&any(), vec![cluster("c1", vec![bound.clone()])], &[]);
+    let mut existing: Vec<AWSTargetGroup> = first.apply.iter().map(object).collect();
+    existing[0].metadata.labels.get_or_insert_default().insert("by-hand".into(), "1".into());
+    assert!(run(&any(), vec![cluster("c1", vec![bound.clone()])], &existing).apply.is_empty());
+    bound.labels.clear();
+    assert_eq!(run(&any(), vec![cluster("c1", vec![bound])], &existing).apply.len(), 1);
+}
+
+#[test]
+fn h_54_the_marker_alone_makes_no_object_the_sets_own() {
+    let by_hand = json!({
+        "metadata": {"name": "mine", "labels": {LABEL_TARGET_GROUP_SET: "web", LABEL_BINDING_CLUSTER: "c1"}},
+        "spec": {"arn": arn("c")},
+    });
+    let existing: Vec<AWSTargetGroup> = vec![serde_json::from_value(by_hand).unwrap()];
+    assert_eq!(run(&any(), vec![cluster("c1", vec![])], &existing).delete, Vec::<String>::new());
+}
+
+#[test]
+fn two_sets_do_not_fight_over_one_binding() {
+    let first = run(&any(), vec![cluster("c1", vec![binding("web", &arn("a"))])], &[]);
+    let mut existing: Vec<AWSTargetGroup> = first.apply.iter().map(object).collect();
+    existing[0].metadata.labels.get_or_insert_default().insert(LABEL_TARGET_GROUP_SET.into(), "other".into());
+    let plan = run(&any(), vec![cluster("c1", vec![binding("web", &arn("a"))])], &existing);
+    assert_eq!((plan.apply, plan.delete), (vec![], vec![]));
+    assert!(plan.skipped[0].contains("AWSTargetGroupSet other"), "{:?}", plan.skipped);
+}
+
+#[test]
+fn h_63_under_strict_a_member_names_groups_of_its_own_region_and_account_only() {
+    let strict = |accounts: serde_json::Value| {
+        spec(json!({"generators": [{"awseks": {}}], "labelPolicy": "Strict", "allowedAccounts": accounts}))
+    };
+    let elsewhere = arn("a").replace("us-east-1", "eu-west-1");
+    let foreign = arn("b").replace("123456789012", "210987654321");
+    let bindings = vec![binding("a", &elsewhere), binding("b", &foreign), binding("c", &arn("c"))];
+    let clusters = vec![cluster("c1", bindings)];
+    let plan = run(&strict(json!([])), clusters.clone(), &[]);
+    assert_eq!((plan.apply.len(), plan.skipped.len()), (1, 2), "{:?}", plan.skipped);
+    assert_eq!(run(&strict(json!(["210987654321"])), clusters.clone(), &[]).apply.len(), 2);
+    assert_eq!(run(&any(), clusters, &[]).apply.len(), 3);
 }

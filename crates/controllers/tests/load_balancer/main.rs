@@ -326,3 +326,19 @@ async fn nothing_is_written_once_the_term_is_over() {
     assert_eq!(world.aws.writes().len(), writes);
     assert_eq!(world.aws.weights(10)[1].1, 1);
 }
+
+#[tokio::test]
+async fn a_target_group_tells_what_aws_says_of_it() {
+    let world = World::start().await;
+    world.aws.set_healthy("blue", 2);
+    world.create_group("blue").await;
+    world.create_group("nobody").await;
+    let status = world.until_group("blue", |status| status.healthy_targets == Some(2)).await;
+    assert_eq!((status.phase.as_deref(), status.registered_targets), (Some("Healthy"), Some(2)));
+    assert_eq!(status.conditions[0].type_, "Ready");
+    world.aws.set_healthy("blue", 0);
+    world.until_group("blue", |status| status.phase.as_deref() == Some("Unhealthy")).await;
+    // One that AWS does not have is told so, and counts nobody healthy.
+    let status = world.until_group("nobody", |status| status.reason.is_some()).await;
+    assert_eq!((status.reason.as_deref(), status.healthy_targets), (Some("TargetGroupNotFound"), Some(0)));
+}

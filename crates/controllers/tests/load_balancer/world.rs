@@ -1,5 +1,6 @@
 //! A management API in this process, the controller, and load balancers in memory.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,17 +9,20 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use kube::{Api, Client, ResourceExt as _};
+use okra_api::aws_target_group::AWSTargetGroupStatus;
 use okra_api::foreign::cluster_secret::ClusterSecret;
 use okra_api::load_balancer::LoadBalancerConfigStatus;
 use okra_api::{AWSApplicationLoadBalancerConfig, AWSTargetGroup};
 use okra_apiserver::{Options, Server, Storage};
 use okra_aws::{
-    AwsError, ClusterDescription, Clusters, MetricQuery, MetricSeries, MetricWindow, Metrics, Scope,
+    AwsError, ClusterDescription, Clusters, MetricQuery, MetricSeries, MetricWindow, Metrics, Scope, Target,
+    TargetHealth, Targets, Write,
 };
 use okra_clock::{Clock, SharedClock, SystemClock, SystemEntropy};
 use okra_controllers::fence::Fence;
 use okra_controllers::members::{MemberClients, MemberError};
 use okra_controllers::{Context, Settings, load_balancer};
+use okra_domain::TargetGroupArn;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -82,6 +86,26 @@ impl Clusters for Nothing {
 }
 
 #[async_trait]
+impl Targets for Nothing {
+    async fn registered(&self, _: &TargetGroupArn) -> Result<Vec<TargetHealth>, AwsError> {
+        unreachable!("the controller does not register targets")
+    }
+
+    async fn register(&self, _: Write<'_>, _: &TargetGroupArn, _: &BTreeSet<Target>) -> Result<(), AwsError> {
+        unreachable!("the controller does not register targets")
+    }
+
+    async fn deregister(
+        &self,
+        _: Write<'_>,
+        _: &TargetGroupArn,
+        _: &BTreeSet<Target>,
+    ) -> Result<(), AwsError> {
+        unreachable!("the controller does not register targets")
+    }
+}
+
+#[async_trait]
 impl Metrics for Nothing {
     async fn query(
         &self,
@@ -123,6 +147,7 @@ impl World {
         let context = Context {
             client: client.clone(),
             load_balancers: aws.clone(),
+            targets: Arc::new(Nothing),
             clusters: Arc::new(Nothing),
             cloudwatch: Arc::new(Nothing),
             members: Arc::new(Nothing),
@@ -252,6 +277,25 @@ impl World {
             }
         };
         assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "{name} was never told {healthy}");
+    }
+
+    /// Waits until an AWSTargetGroup's status is as wanted.
+    pub(crate) async fn until_group(
+        &self,
+        name: &str,
+        wanted: impl Fn(&AWSTargetGroupStatus) -> bool,
+    ) -> AWSTargetGroupStatus {
+        let api: Api<AWSTargetGroup> = Api::namespaced(self.client.clone(), "default");
+        let waiting = async {
+            loop {
+                let status = api.get(name).await.expect("the group is there").status.unwrap_or_default();
+                if wanted(&status) {
+                    return status;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the group never became what was wanted")
     }
 
     /// Stores a config that does not fit its kind.

@@ -51,7 +51,7 @@ pub async fn run(args: EksArgs) -> anyhow::Result<Exit> {
     let sdk = args.aws.connect(SystemClock::shared()).await;
     let region = args.aws.region().or_else(|| sdk.default_region());
     let region = region.context("no region: give --region or set AWS_REGION")?;
-    let role = args.role_arn.map(|arn| Role { arn, external_id: None });
+    let role = args.role_arn.map(Role::new);
     let token = sdk.identity().cluster_token(&Scope { region, role }, &args.cluster_name).await?;
     let credential = serde_json::json!({
         "kind": "ExecCredential",

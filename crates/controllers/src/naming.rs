@@ -14,14 +14,16 @@ pub fn object_name(text: &str) -> String {
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') { c } else { '-' })
         .collect();
-    if lower == text && text.len() <= OBJECT_NAME_MAX {
+    let ends = |text: &str| text.trim_matches(['-', '.']).len() == text.len();
+    if lower == text && ends(text) && text.len() <= OBJECT_NAME_MAX {
         return lower;
     }
     let kept: String = lower.chars().take(OBJECT_NAME_MAX - HASH_DIGITS - 1).collect();
-    format!("{}-{}", kept.trim_end_matches(['-', '.']), hash(text))
+    format!("{}-{}", kept.trim_matches(['-', '.']), hash(text)).trim_start_matches('-').to_owned()
 }
 
-fn hash(text: &str) -> String {
+/// A short hash of a text.
+pub fn hash(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).take(HASH_DIGITS).map(digit).collect()
 }
@@ -38,6 +40,7 @@ mod tests {
     fn h_61_names_are_legal_and_stay_apart() {
         assert_eq!(object_name("web-1-default-web"), "web-1-default-web");
         assert!(object_name("Web_1").starts_with("web-1-"));
+        assert!(object_name("web-").ends_with(|end: char| end.is_ascii_alphanumeric()));
         assert_ne!(object_name("Web_1"), object_name("web-1"));
         assert!(object_name(&"x".repeat(400)).len() <= OBJECT_NAME_MAX);
     }
