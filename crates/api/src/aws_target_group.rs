@@ -20,8 +20,6 @@ use crate::common::{ClusterNames, Condition};
     status = "AWSTargetGroupStatus",
     derive = "PartialEq",
     doc = "A record of an AWS target group: its ARN and, in labels, its version and role.",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Healthy", type_ = "integer", json_path = ".status.healthyTargets"),
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.lastSyncTime")
 )]
 #[serde(rename_all = "camelCase")]

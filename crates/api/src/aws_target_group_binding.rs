@@ -8,7 +8,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::common::{Condition, LabelSelector};
+use crate::common::{Condition, LabelSelector, is_default};
 
 /// Registers nodes of several clusters with one AWS target group.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,8 +22,6 @@ use crate::common::{Condition, LabelSelector};
     status = "AWSTargetGroupBindingStatus",
     derive = "PartialEq",
     doc = "Registers nodes of several clusters with one AWS target group.",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Healthy", type_ = "integer", json_path = ".status.healthyTargets"),
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.lastSyncTime")
 )]
 #[serde(rename_all = "camelCase")]
@@ -139,10 +137,10 @@ pub struct AWSTargetGroupBindingStatus {
 #[serde(rename_all = "camelCase")]
 pub struct RegisteredTarget {
     /// Instance id or IP address.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub id: String,
     /// Port.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub port: i64,
 }
 

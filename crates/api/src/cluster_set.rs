@@ -21,8 +21,6 @@ use crate::common::{ClusterNames, Condition, LabelSelector, ObjectTemplate, is_d
     status = "ClusterSetStatus",
     derive = "PartialEq",
     doc = "Discovers clusters and writes one Argo CD cluster secret for each.",
-    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
-    printcolumn(name = "Secrets", type_ = "integer", json_path = ".status.secrets"),
     printcolumn(name = "Last Sync", type_ = "date", json_path = ".status.lastSyncTime")
 )]
 #[serde(rename_all = "camelCase")]
@@ -183,13 +181,13 @@ pub struct ClusterSetStatus {
 #[serde(rename_all = "camelCase")]
 pub struct LeftOutCluster {
     /// Name of the cluster.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub name: String,
     /// Why, as one word.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// Why, as a sentence.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
 }
 
@@ -198,7 +196,7 @@ pub struct LeftOutCluster {
 #[serde(rename_all = "camelCase")]
 pub struct MissingCluster {
     /// Name of the secret.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub secret: String,
     /// The first complete discovery that did not find its cluster.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -6,10 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cell::{TYPE_ALB, TYPE_NLB};
 use crate::manifests::group_kind;
-use crate::names::{DOCUMENTED_GROUP, GROUP};
-
-/// Group of the older program argocd-clusterset.
-const CLUSTERSET_GROUP: &str = "clusterset.mumo.co";
+use crate::names::{CLUSTERSET_GROUP, DOCUMENTED_GROUP, GROUP};
 
 /// An object in the stored spelling, and what was changed, for people.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::names::{DOCUMENTED_GROUP, GROUP};
+use crate::names::{CLUSTERSET_GROUP, DOCUMENTED_GROUP, GROUP};
 
 /// Largest manifest that is read, in bytes; an API server accepts objects of
 /// about 1.5 MiB and a file may hold many.
@@ -31,7 +31,7 @@ pub enum ManifestError {
 }
 
 /// All objects of a file, in its order; lists are taken apart, and the
-/// documented API group is read as the stored one.
+/// documented API group, and that of argocd-clusterset, are read as the stored one.
 ///
 /// # Errors
 /// When the text is not a sequence of objects.
@@ -43,7 +43,9 @@ pub fn parse(text: &str) -> Result<Vec<Value>, ManifestError> {
 
 fn store_group(object: &mut Value) {
     let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    let rest = version.strip_prefix(DOCUMENTED_GROUP).filter(|rest| rest.starts_with('/'));
+    let older = [DOCUMENTED_GROUP, CLUSTERSET_GROUP];
+    let rest = older.into_iter().find_map(|group| version.strip_prefix(group));
+    let rest = rest.filter(|rest| rest.starts_with('/'));
     if let Some(stored) = rest.map(|rest| format!("{GROUP}{rest}")) {
         object["apiVersion"] = stored.into();
     }
@@ -131,8 +133,11 @@ mod tests {
     #[test]
     fn the_documented_group_is_read_as_the_stored_one() {
         assert_eq!(
-            names("apiVersion: okra.mumoshu.github.io/v1alpha1\nkind: Cell"),
-            ["\"okra.mumo.co/v1alpha1\" \"Cell\""]
+            names(
+                "apiVersion: okra.mumoshu.github.io/v1alpha1\nkind: Cell\n---\n\
+                 apiVersion: clusterset.mumo.co/v1alpha1\nkind: ClusterSet"
+            ),
+            ["\"okra.mumo.co/v1alpha1\" \"Cell\"", "\"okra.mumo.co/v1alpha1\" \"ClusterSet\""]
         );
         let objects = parse("apiVersion: okra.mumoshu.github.io/v1alpha1\nkind: Cell").unwrap();
         assert_eq!(group_kind(&objects[0]), ("okra.mumo.co", "Cell"));

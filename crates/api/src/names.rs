@@ -6,6 +6,8 @@
 pub const GROUP: &str = "okra.mumo.co";
 /// The group that older documentation shows; read from files, never stored.
 pub const DOCUMENTED_GROUP: &str = "okra.mumoshu.github.io";
+/// The group of argocd-clusterset's ClusterSet, whose spec okra reads as it is.
+pub const CLUSTERSET_GROUP: &str = "clusterset.mumo.co";
 /// The one version of okra's own kinds.
 pub const VERSION: &str = "v1alpha1";
 /// The group of the analysis kinds, shared with Argo Rollouts.

@@ -265,9 +265,10 @@ async fn keep(
     let namespace = place(set);
     let before = set.status.clone().unwrap_or_default();
     let now = context.clock.now();
-    let evidence = match is_new && discovery.failures.is_empty() {
-        true => Evidence::Complete { at: now, apart: context.settings.sync_period / 2 },
-        false => Evidence::None,
+    let evidence = if is_new && discovery.failures.is_empty() {
+        Evidence::Complete { at: now, apart: context.settings.sync_period / 2 }
+    } else {
+        Evidence::None
     };
     let owner = shell.owner(set, &namespace).await?;
     let others = shell.other_sets(&uid);

@@ -9,6 +9,9 @@ use okra_aws::{Target, TargetHealth, TargetState};
 /// it a controller that tries again for ever.
 pub const TARGETS_MAX: usize = 1000;
 
+/// Reason by which AWS says that a target is none (`spec/aws.md` 1.7).
+const NOT_REGISTERED: &str = "Target.NotRegistered";
+
 /// What one entry of the spec asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
@@ -114,7 +117,8 @@ pub fn plan(observed: &Observed<'_>) -> Result<Plan, usize> {
 /// cannot be told from another, and counts as nobody's.
 fn states(live: &[TargetHealth]) -> BTreeMap<Target, &TargetState> {
     let target = |health: &TargetHealth| Some(Target { id: health.id.clone(), port: health.port? });
-    live.iter().filter_map(|health| Some((target(health)?, &health.state))).collect()
+    let is_in = |health: &&TargetHealth| health.reason.as_deref() != Some(NOT_REGISTERED);
+    live.iter().filter(is_in).filter_map(|health| Some((target(health)?, &health.state))).collect()
 }
 
 /// Whether a target is on its way out, or never was in.

@@ -247,7 +247,7 @@ impl World {
 
     /// A secret of somebody else's.
     pub(crate) async fn put_secret(&self, name: &str, labels: Value, data: Value) -> Secret {
-        let secret = json!({"metadata": {"name": name, "labels": labels}, "stringData": data});
+        let secret = json!({"metadata": {"name": name, "labels": labels}, "data": encoded(&data)});
         let secret = serde_json::from_value(secret).expect("a secret");
         self.api::<Secret>().create(&PostParams::default(), &secret).await.expect("created")
     }
@@ -261,6 +261,20 @@ impl World {
             event.regarding.as_ref().and_then(|object| object.name.clone()).as_deref() == Some(name)
         };
         events.into_iter().filter(about).filter_map(|event| event.reason).collect()
+    }
+
+    /// Waits until something was told in events, in this order.
+    pub(crate) async fn until_events(&self, name: &str, reasons: &[&str]) {
+        until(&format!("events {reasons:?}"), || async {
+            (self.events(name).await == reasons).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until something was told in an event.
+    pub(crate) async fn until_event(&self, name: &str, reason: &str) {
+        until(reason, || async { self.events(name).await.iter().any(|told| told == reason).then_some(()) })
+            .await;
     }
 
     /// The AWSTargetGroups by name.
@@ -278,6 +292,15 @@ impl World {
         })
         .await;
     }
+}
+
+/// Texts as the `data` of a secret holds them.
+pub(crate) fn encoded(texts: &Value) -> Value {
+    let one = |(key, text): (&String, &Value)| {
+        let bytes = text.as_str().expect("a text").as_bytes().to_vec();
+        (key.clone(), json!(k8s_openapi::ByteString(bytes)))
+    };
+    texts.as_object().expect("texts by key").iter().map(one).collect()
 }
 
 /// A port that nobody may ask.
