@@ -21,6 +21,10 @@ fn completed(version: &'static str) -> impl Fn(&Value) -> bool {
     move |cell| phase(cell) == "Completed" && cell["status"]["stableVersion"] == version
 }
 
+fn paused_for(reason: &'static str) -> impl Fn(&Value) -> bool {
+    move |cell| phase(cell) == "Paused" && cell["status"]["reason"] == reason
+}
+
 fn okra(local: &LocalMode, arguments: &[&str]) {
     let output = local.okra(arguments);
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -90,6 +94,33 @@ fn sc_01_sessions_in_redis_are_whole_at_every_step() {
     let answers = ask(world.address, HOST, &json!([read("ada"), read("bob")]));
     assert_eq!(answers[0]["version"], "1.0.0", "{answers:?}");
     assert_eq!((&answers[0]["body"], &answers[1]["body"]), (&json!([]), &json!(written)));
+}
+
+#[test]
+fn sc_11_each_raise_waits_for_a_human() {
+    let local = LocalMode::up(&FLAGS);
+    let world = World::build(&local);
+    let _first = world.add_cluster(&local, "web-1-v1", "1.0.0");
+    let mut careful = cell(&world, 1, &json!([{"setWeight": 20}, {"setWeight": 60}]));
+    careful["spec"]["updateStrategy"]["canary"]["approval"] = json!("Manual");
+    local.apply(&[target_group_set(), careful]);
+    local.wait_for("cell", "web", BOUND, completed("1.0.0"));
+    let second = world.add_cluster(&local, "web-1-v2", "2.0.0");
+    for next in [20, 60, 100] {
+        let held = local.wait_for("cell", "web", BOUND, paused_for("ApprovalNeeded"));
+        let weight = held["status"]["canaryWeight"].as_i64().unwrap_or(0);
+        assert!(weight < next, "nothing moves before the word: {}", held["status"]);
+        let now = weights(&world, &local);
+        let canary = now.iter().find(|(arn, _)| *arn == second.target_group).map(|(_, weight)| *weight);
+        assert_eq!(canary, Some(weight), "{now:?}");
+        let status = local.okra(&["status", "web"]);
+        assert_eq!(status.status.code(), Some(4), "a human is waited for: {status:?}");
+        okra(&local, &["resume", "web", "--reason", "the change was approved"]);
+        local.wait_for("cell", "web", BOUND, |cell| {
+            cell["status"]["canaryWeight"].as_i64() == Some(next) || completed("2.0.0")(cell)
+        });
+    }
+    local.wait_for("cell", "web", BOUND, completed("2.0.0"));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,8 +20,8 @@ use okra_api::{AWSTargetGroup, Cell};
 use okra_apiserver::{Options, Server, Storage};
 use okra_aws::{
     AwsError, ClusterDescription, Clusters, Listener, LoadBalancers, Meaning, MetricQuery, MetricSeries,
-    MetricWindow, Metrics, NewRule, Rule, RuleChange, RulePriority, Scope, Tags, TargetGroup, TargetHealth,
-    TargetState, Write,
+    MetricWindow, Metrics, NewRule, Rule, RuleChange, RulePriority, Scope, Tags, Target, TargetGroup,
+    TargetHealth, TargetState, Targets, Write,
 };
 use okra_clock::{SharedClock, SystemClock, SystemEntropy};
 use okra_controllers::fence::Fence;
@@ -92,6 +92,7 @@ fn context(client: &Client, aws: &Arc<InMemory>, clock: &SharedClock) -> Context
     Context {
         client: client.clone(),
         load_balancers: aws.clone(),
+        targets: Arc::new(Nothing),
         clusters: Arc::new(Nothing),
         cloudwatch: Arc::new(Nothing),
         members: Arc::new(Nothing),
@@ -356,6 +357,26 @@ impl Clusters for Nothing {
 
     async fn describe(&self, _: &Scope, _: &str) -> Result<ClusterDescription, AwsError> {
         unreachable!("there are no clusters")
+    }
+}
+
+#[async_trait]
+impl Targets for Nothing {
+    async fn registered(&self, _: &TargetGroupArn) -> Result<Vec<TargetHealth>, AwsError> {
+        unreachable!("no binding is there")
+    }
+
+    async fn register(&self, _: Write<'_>, _: &TargetGroupArn, _: &BTreeSet<Target>) -> Result<(), AwsError> {
+        unreachable!("no binding is there")
+    }
+
+    async fn deregister(
+        &self,
+        _: Write<'_>,
+        _: &TargetGroupArn,
+        _: &BTreeSet<Target>,
+    ) -> Result<(), AwsError> {
+        unreachable!("no binding is there")
     }
 }
 

@@ -51,8 +51,8 @@ const RETRY_LONGEST: Duration = Duration::from_secs(120);
 /// the second one fails the rollout and creates nothing.
 const PLANS_MAX: usize = 3;
 
-/// How long a preview waits for member clusters and CloudWatch.
-const PREVIEW_WAIT: Duration = Duration::from_secs(3);
+/// How long a single pass waits for member clusters and CloudWatch.
+const ONE_PASS_WAIT: Duration = Duration::from_secs(3);
 
 /// What the reconciles of this controller share.
 struct Shared {
@@ -217,16 +217,26 @@ async fn tell(context: &Context, cell: &Cell, observed: &Observed, plan: &Plan) 
 /// # Errors
 /// When the Cell cannot be read.
 pub async fn preview(context: &Context, namespace: &str, name: &str) -> Result<Option<Plan>, kube::Error> {
+    let (snapshot, _) = informed(context, namespace, name).await?;
+    Ok(snapshot.map(|snapshot| cell::plan(&observe(&snapshot.view()), context.clock.now())))
+}
+
+/// A snapshot that has waited for member clusters and CloudWatch.
+async fn informed(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<(Option<Snapshot>, Lookout), kube::Error> {
     let (wake, mut woken) = unbounded();
     let lookout = Lookout::new(context.clone(), wake);
     let mut snapshot = Snapshot::read(context, &lookout, namespace, name).await?;
     if lookout.is_waiting() {
         let answered = async { while lookout.is_waiting() && woken.next().await.is_some() {} };
         // What has not been said by then counts as unknown, as for the controller.
-        let _ = tokio::time::timeout(PREVIEW_WAIT, answered).await;
+        let _ = tokio::time::timeout(ONE_PASS_WAIT, answered).await;
         snapshot = Snapshot::read(context, &lookout, namespace, name).await?;
     }
-    Ok(snapshot.map(|snapshot| cell::plan(&observe(&snapshot.view()), context.clock.now())))
+    Ok((snapshot, lookout))
 }
 
 /// A pass that was asked for by hand has failed.
@@ -239,8 +249,9 @@ pub struct SyncError(#[from] ReconcileError);
 /// # Errors
 /// When it cannot be read, or a write was refused.
 pub async fn sync(context: &Context, namespace: &str, name: &str) -> Result<bool, SyncError> {
-    let found = context.namespaced::<Lenient<Cell>>(namespace).get_opt(name).await;
-    let Some(cell) = found.map_err(ReconcileError::from)? else { return Ok(false) };
-    reconcile(Arc::new(cell), Arc::new(context.clone())).await?;
+    let informed = informed(context, namespace, name).await.map_err(ReconcileError::from)?;
+    let (Some(snapshot), lookout) = informed else { return Ok(false) };
+    let shared = Shared { context: context.clone(), lookout };
+    reconcile(Arc::new(snapshot.cell), Arc::new(shared)).await?;
     Ok(true)
 }

@@ -204,7 +204,7 @@ async fn discovered(
     let sdk = args.aws.connect(SystemClock::shared()).await;
     let region = args.aws.region().or_else(|| sdk.default_region());
     let region = region.context("no region: give --region or set AWS_REGION")?;
-    let role = args.role_arn.clone().map(|arn| Role { arn, external_id: None });
+    let role = args.role_arn.clone().map(|arn| Role { arn, external_id: None, session_name: None });
     let (clusters, scope) = (sdk.clusters(), Scope { region, role });
     let found = match clusters.describe(&scope, name).await {
         Ok(found) => found,
