@@ -1,5 +1,6 @@
 # make demo   a whole swap under live traffic, in one process, on loopback
 # make test   installs what the tests need, then runs every check and test
+# make test-go  the API server against a controller on client-go (fetches Go)
 # make bench  the figures, one line each
 # make lint   format, lints and documentation alone
 
@@ -18,7 +19,7 @@ export OKRA_MOTO := $(CURDIR)/$(VENV)/bin/moto_server
 export OKRA_KUBECTL ?= kubectl
 export OKRA_REDIS ?= redis-server
 
-.PHONY: help demo test bench lint check-toolchain tools clean
+.PHONY: help demo test test-go bench lint check-toolchain tools clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +38,11 @@ test: check-toolchain tools lint
 	$(CARGO) build --workspace --all-targets --locked
 	$(CARGO) test --workspace --locked
 
+test-go: check-toolchain
+	@echo "== building a controller on client-go; the first time this fetches some 70 MB of Debian packages"
+	@crates/apiserver/tests/go/build.sh $(CURDIR)/.go
+	OKRA_GO_CLIENT=$(CURDIR)/.go/client $(CARGO) test --locked -p okra-apiserver --test client_go
+
 lint: check-toolchain
 	@echo "== format"
 	$(CARGO) fmt --all --check
@@ -54,10 +60,10 @@ tools: $(VENV)/.installed
 	@command -v $(OKRA_REDIS) >/dev/null || { echo "== installing Redis"; apt-get update -qq && apt-get install -y -qq redis-server; }
 
 $(VENV)/.installed: tests/requirements.txt
-	@echo "== installing the AWS command, boto3 and moto for the tests"
+	@echo "== installing the AWS command, boto3, moto and the Kubernetes client for the tests"
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); }
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@touch $@
 
 clean:
-	rm -rf target $(VENV)
+	rm -rf target $(VENV) .go

@@ -7,6 +7,7 @@ use http::Method;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::AuditLog;
 use crate::auth::{Authenticator, User};
 use crate::clock::{Chance, Clock};
 use crate::http::accept::Form;
@@ -14,6 +15,7 @@ use crate::http::path::ResourcePath;
 use crate::http::query::Query;
 use crate::kinds::Kinds;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::store::Store;
 
 /// The parts of a running server.
@@ -26,6 +28,8 @@ pub(crate) struct Api {
     /// The certificate authority, as PEM, that clients inside find in a ConfigMap.
     pub(crate) certificate_authority: String,
     pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) audit_log: Option<Arc<dyn AuditLog>>,
     /// Cancelled when the server begins to stop: watches and controllers end.
     pub(crate) stopping: CancellationToken,
 }

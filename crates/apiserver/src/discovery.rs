@@ -48,6 +48,7 @@ pub(crate) fn answer(api: &Api, path: &str, query: &Query, headers: &HeaderMap) 
             plain(&group, accept)
         }
         ["apis", group, version] => plain(&resource_list(&*known(group, version)?), accept),
+        ["openapi", "v2"] => Ok(swagger(&registry, headers)),
         ["openapi", "v3"] => Ok(open_api_index(&registry)),
         ["openapi", "v3", "api", version] => {
             Ok(open_api_document(known("", version)?.document(), path, query, headers))
@@ -175,9 +176,15 @@ fn subresources(kind: &Kind) -> Vec<Subresource> {
             verbs: SUBRESOURCE_VERBS.to_vec(),
         });
     }
-    if kind.is("", "Namespace") {
-        let (name, own) = ("finalize".to_owned(), kind.kind.clone());
-        found.push(Subresource { name, kind: own, kind_of: None, verbs: vec!["update"] });
+    for (name, api_version, takes) in kind.own_subresources() {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        let differs = (group, version) != (kind.group.as_str(), kind.version.as_str());
+        found.push(Subresource {
+            name: (*name).to_owned(),
+            kind: (*takes).to_owned(),
+            kind_of: differs.then(|| (group.to_owned(), version.to_owned())),
+            verbs: vec![if *name == "finalize" { "update" } else { "create" }],
+        });
     }
     found
 }
@@ -256,7 +263,7 @@ fn resource_list(found: &GroupVersion) -> Value {
 fn paths(registry: &Registry) -> Value {
     let mut paths: Vec<String> = vec!["/api".to_owned(), "/apis".to_owned()];
     paths.extend(registry.all().map(|found| format!("/{}", found.path())));
-    paths.extend(["/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
+    paths.extend(["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
     json!({"paths": paths})
 }
 
@@ -265,6 +272,33 @@ fn open_api_index(registry: &Registry) -> Reply {
         registry.all().map(|found| (found.path(), found.document().hash.clone())).collect();
     let index = encode_json(&openapi::index(&documents), false);
     Reply::bytes(200, "text/plain; charset=utf-8", index)
+}
+
+/// The protobuf forms of the document of version 2, old and new name.
+const SWAGGER_PROTOBUF: [&str; 2] = [
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+];
+
+fn swagger(registry: &Registry, headers: &HeaderMap) -> Reply {
+    let accepted = text(headers, ACCEPT.as_str());
+    let wanted = clauses(accepted).into_iter().map(|clause| clause.media).find(|media| {
+        SWAGGER_PROTOBUF.contains(&media.as_str()) || ["application/json", "*/*"].contains(&media.as_str())
+    });
+    let media = match wanted {
+        Some(media) if media != "*/*" => media,
+        None if !accepted.trim().is_empty() => return Reply::bytes(406, "", Vec::new()),
+        _ => "application/json".to_owned(),
+    };
+    let document = registry.swagger();
+    let bytes = if media == "application/json" { &document.json } else { &document.protobuf };
+    let tag = format!("\"{}\"", openapi::hash(bytes));
+    let reply = if text(headers, IF_NONE_MATCH.as_str()) == tag {
+        Reply::bytes(304, "", Vec::new())
+    } else {
+        Reply::bytes(200, &media, bytes.clone())
+    };
+    reply.header(ETAG, &tag).header(VARY, "Accept")
 }
 
 fn open_api_document(document: &Document, path: &str, query: &Query, headers: &HeaderMap) -> Reply {

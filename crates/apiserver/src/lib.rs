@@ -22,7 +22,9 @@
 //! socket, read the clock or random numbers outside [`clock`], or use SQL
 //! outside `store`.
 
+mod admission;
 mod api;
+mod audit;
 pub mod auth;
 mod bootstrap;
 pub mod clock;
@@ -35,6 +37,7 @@ mod kinds;
 mod limits;
 mod list;
 mod listen;
+mod metrics;
 mod object;
 mod present;
 mod read;
@@ -42,6 +45,7 @@ mod router;
 mod server;
 mod services;
 mod store;
+mod subresources;
 mod tls;
 mod watch;
 mod write;
@@ -55,6 +59,7 @@ pub mod schema;
 pub mod selector;
 pub mod table;
 
+pub use audit::AuditLog;
 pub use auth::{TokenAuthenticator, User};
 pub use clock::{Chance, Clock};
 pub use http::reply::ResponseBody;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, Call, Warnings};
+use crate::audit::Facts;
 use crate::auth::{Attributes, Peer, User};
 use crate::http::accept::{self, Form};
 use crate::http::body;
@@ -20,8 +21,10 @@ use crate::http::reply::{Reply, ResponseBody};
 use crate::http::status::ApiError;
 use crate::kinds::Kind;
 use crate::limits::{Load, asked_time};
+use crate::metrics::About;
 use crate::selector::FieldSelector;
 use crate::store::ObjectName;
+use crate::subresources;
 use crate::write::Door;
 
 /// Answers one request; `transport` is cancelled when its connection is to end.
@@ -39,20 +42,46 @@ where
         "" => api.uuid(),
         given => given.to_owned(),
     };
+    let started = api.clock.monotonic();
     let query = Query::parse(request.uri().query());
     let form = error_form(request.headers(), &query);
-    let mut warnings = Vec::new();
-    let responding = respond(&api, &peer, transport, query, request, &mut warnings);
+    let gzip = accept::takes_gzip(header(request.headers(), ACCEPT_ENCODING.as_str()));
+    let (mut warnings, mut facts) = (Vec::new(), Facts::default());
+    let responding = respond(&api, &peer, transport, query, request, &mut warnings, &mut facts);
     // A panic is our bug in one request; the others and the caller's task go on.
     let reply = AssertUnwindSafe(responding).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(%audit_id, "a request ended in a panic");
         Err(ApiError::internal("this request met a fault of the server"))
     });
-    let reply = reply.unwrap_or_else(|error| {
+    let mut reply = reply.unwrap_or_else(|error| {
         tracing::debug!(%audit_id, code = error.code, message = error.message, "a request failed");
         Reply::error(&error, form)
     });
-    reply.into_response(&audit_id, &warnings)
+    let (about, took) = (about(&facts), api.clock.monotonic().saturating_sub(started));
+    api.metrics.answered(&about, reply.code(), took);
+    api.audit(&facts, &audit_id, reply.code(), took);
+    if facts.verb == "watch" {
+        reply = reply.counted(api.metrics.watch(&about));
+    }
+    reply.into_response(&audit_id, &warnings, gzip)
+}
+
+/// What metrics call a request.
+fn about(facts: &Facts) -> About {
+    if !facts.known {
+        return About { verb: facts.verb.to_owned(), ..About::default() };
+    }
+    About {
+        verb: facts.verb.to_owned(),
+        group: facts.group.clone(),
+        version: facts.version.clone(),
+        resource: facts.resource.clone(),
+        // Any text of the path could stand here.
+        subresource: match facts.subresource.as_str() {
+            known @ ("status" | "scale" | "finalize" | "token" | "eviction" | "binding") => known.to_owned(),
+            _ => String::new(),
+        },
+    }
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -73,22 +102,26 @@ async fn respond<B>(
     query: Query,
     request: Request<B>,
     warnings: &mut Vec<String>,
+    facts: &mut Facts,
 ) -> Result<Reply, ApiError>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let user = api.authenticator.authenticate(peer, request.headers()).await?;
+    let user = api.authenticate(peer, request.headers()).await?;
+    facts.user.clone_from(&user);
     match parse(request.uri().path()) {
         Target::Other(path) => other(api, user, &path, &query, &request),
         Target::Resource(path) => {
+            facts.note(&path, verb(request.method(), &path, &query));
             let user = user.ok_or_else(ApiError::unauthorized)?;
             let call = api.received(read(user, path, query, request)).await?;
-            let verb = verb(&call);
             let name = wanted_name(&call);
-            api.authorize(&call.user, &Attributes::resource(verb, &call.path, name.as_deref()))?;
-            let asked = if verb == "watch" { None } else { asked_time(&call.query)? };
-            let reply = api.limited(load(&call), asked, resource(api, &call, transport)).await;
+            api.authorize(&call.user, &Attributes::resource(facts.verb, &call.path, name.as_deref()))?;
+            let asked = if facts.verb == "watch" { None } else { asked_time(&call.query)? };
+            let found = api.kinds.current().find(&call.path.group, &call.path.version, &call.path.resource);
+            facts.known = found.is_some();
+            let reply = api.limited(load(&call), asked, resource(api, &call, found, transport)).await;
             warnings.extend(call.warnings.take());
             reply
         }
@@ -118,10 +151,10 @@ where
 }
 
 /// The verb as authorisation names it.
-fn verb(call: &Call) -> &'static str {
-    match (&call.method, call.path.name.is_some()) {
+fn verb(method: &Method, path: &ResourcePath, query: &Query) -> &'static str {
+    match (method, path.name.is_some()) {
         (&Method::GET | &Method::HEAD, true) => "get",
-        (&Method::GET | &Method::HEAD, false) if call.query.flag("watch") => "watch",
+        (&Method::GET | &Method::HEAD, false) if query.flag("watch") => "watch",
         (&Method::GET | &Method::HEAD, false) => "list",
         (&Method::POST, _) => "create",
         (&Method::PUT, _) => "update",
@@ -165,17 +198,25 @@ fn other<B>(
     if request.method() != Method::GET {
         return Err(ApiError::method_not_allowed());
     }
+    if path == "/metrics" {
+        return Ok(crate::metrics::answer(api));
+    }
     if let Some(reply) = crate::health::answer(api, path, query)? {
         return Ok(reply);
     }
     crate::discovery::answer(api, path, query, request.headers())
 }
 
-/// Finds the kind and the operation.
-async fn resource(api: &Arc<Api>, call: &Call, transport: CancellationToken) -> Result<Reply, ApiError> {
+/// Finds the operation on a kind.
+async fn resource(
+    api: &Arc<Api>,
+    call: &Call,
+    found: Option<Arc<Kind>>,
+    transport: CancellationToken,
+) -> Result<Reply, ApiError> {
     let path = &call.path;
-    let registry = api.kinds.current();
-    let Some(kind) = registry.find(&path.group, &path.version, &path.resource) else {
+    let Some(kind) = found else {
+        let registry = api.kinds.current();
         let known = registry.group_version(&path.group, &path.version);
         let builtin = known.is_some_and(|found| found.kinds.iter().any(|kind| kind.custom().is_none()));
         return Err(if builtin { ApiError::no_such_resource() } else { ApiError::no_such_page() });
@@ -194,7 +235,7 @@ async fn resource(api: &Arc<Api>, call: &Call, transport: CancellationToken) -> 
         (Some(name), Some(subresource)) => {
             let name = ObjectName::new(namespace.unwrap_or_default(), name);
             if path.deeper {
-                return Err(ApiError::no_such_resource());
+                return Err(missing(&kind, &name, subresource));
             }
             below(api, call, &kind, &name, subresource).await
         }
@@ -252,31 +293,30 @@ async fn below(
     name: &ObjectName,
     subresource: &str,
 ) -> Result<Reply, ApiError> {
-    let missing = || {
-        if kind.custom().is_some() {
-            ApiError::not_found(&kind.group, &kind.plural, &name.name)
-        } else {
-            ApiError::no_such_resource()
-        }
-    };
-    let finalize = kind.is("", "Namespace") && subresource == "finalize";
+    let refused = |verb| Err(ApiError::verb_not_supported(verb, &kind.group, &kind.plural));
     match (subresource, &call.method) {
-        ("status", _) if !kind.status => Err(missing()),
-        ("scale", _) if kind.scale.is_none() => Err(missing()),
+        ("status", _) if !kind.status => Err(missing(kind, name, subresource)),
+        ("scale", _) if kind.scale.is_none() => Err(missing(kind, name, subresource)),
         ("status", &Method::GET) => api.get(call, kind, name).await,
         ("status", &Method::PUT) => api.replace(call, kind, name, Door::Status).await,
         ("status", &Method::PATCH) => api.patch(call, kind, name, Door::Status).await,
         ("scale", &Method::GET) => api.get_scale(call, kind, name),
         ("scale", &Method::PUT) => api.replace_scale(call, kind, name).await,
         ("scale", &Method::PATCH) => api.patch_scale(call, kind, name).await,
-        ("status" | "scale", &Method::POST) => {
-            Err(ApiError::verb_not_supported("create", &kind.group, &kind.plural))
-        }
-        ("status" | "scale", &Method::DELETE) => {
-            Err(ApiError::verb_not_supported("delete", &kind.group, &kind.plural))
-        }
-        (_, &Method::PUT) if finalize => api.replace(call, kind, name, Door::Finalize).await,
-        _ if finalize => Err(ApiError::method_not_allowed()),
-        _ => Err(missing()),
+        ("status" | "scale", &Method::POST) => refused("create"),
+        ("status" | "scale", &Method::DELETE) => refused("delete"),
+        _ if kind.own_subresource(subresource).is_none() => Err(missing(kind, name, subresource)),
+        ("finalize", &Method::PUT) => api.replace(call, kind, name, Door::Finalize).await,
+        ("finalize", _) => Err(ApiError::method_not_allowed()),
+        (_, &Method::POST) => api.create_below(call, kind, name, subresource).await,
+        _ => Err(ApiError::method_not_allowed()),
     }
+}
+
+/// The answer to a subresource that a kind does not have.
+fn missing(kind: &Kind, name: &ObjectName, subresource: &str) -> ApiError {
+    if kind.custom().is_some() {
+        return ApiError::not_found(&kind.group, &kind.plural, &name.name);
+    }
+    subresources::of_nodes(kind, name, subresource).unwrap_or_else(ApiError::no_such_resource)
 }

@@ -10,6 +10,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::api::Api;
+use crate::audit::AuditLog;
 use crate::auth::{Authenticator, TokenAuthenticator};
 use crate::bootstrap;
 use crate::clock::{Chance, Clock, SystemChance, SystemClock};
@@ -17,6 +18,7 @@ use crate::control::{self, Definitions};
 use crate::inprocess::InProcess;
 use crate::kinds::Kinds;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 use crate::listen::{ServeError, Serving};
 use crate::store::{Store, StoreError};
 use crate::tls::{Authority, CertificateError, Credentials, kubeconfig_data};
@@ -51,6 +53,8 @@ pub struct Options {
     /// Whether Deployments, ReplicaSets, StatefulSets, Jobs and Pods become
     /// ready or complete by themselves.
     pub simulate_workloads: bool,
+    /// Takes the audit log: who wrote what, and who read Secrets.
+    pub audit_log: Option<Arc<dyn AuditLog>>,
     /// Further host names and addresses for the serving certificate.
     pub server_names: Vec<String>,
 }
@@ -65,6 +69,7 @@ impl Options {
             admin_token: None,
             token_authenticator: None,
             simulate_workloads: false,
+            audit_log: None,
             server_names: Vec::new(),
         }
     }
@@ -102,8 +107,12 @@ impl Server {
         let (store, authority) = open_storage(&options).await?;
         let admin = authority.admin()?;
         let stopping = CancellationToken::new();
-        let authenticator =
-            Authenticator::new(options.admin_token.as_deref(), options.token_authenticator.clone());
+        let folder = match &options.storage {
+            Storage::Memory => None,
+            Storage::Directory(folder) => Some(folder.clone()),
+        };
+        let foreign = options.token_authenticator.clone();
+        let authenticator = Authenticator::new(options.admin_token.as_deref(), foreign, folder);
         let api = Arc::new(Api {
             store,
             kinds: Kinds::new(),
@@ -112,6 +121,8 @@ impl Server {
             authenticator,
             certificate_authority: authority.certificate_pem().to_owned(),
             limits: Limits::default(),
+            metrics: Arc::new(Metrics::new()),
+            audit_log: options.audit_log,
             stopping: stopping.clone(),
         });
         let definitions = Definitions::load(&api);

@@ -163,7 +163,8 @@ fn params(names: Vec<String>, now: Timestamp) -> Result<CertificateParams, Certi
     Ok(params)
 }
 
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+/// Writes a file that only its owner may read.
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
     let mut file =

@@ -1,13 +1,18 @@
 //! From credentials to a user (spec/apiserver.md 16.1).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 
-use super::{MASTERS, TokenAuthenticator, User};
+use super::tokens::{BoundObject, Claims, ISSUER, TokenIssuer};
+use super::{TokenAuthenticator, User, service_account_user};
+use crate::api::Api;
 use crate::http::status::ApiError;
+use crate::object::Object;
+use crate::store::{ObjectName, ResourceId};
 
 /// What the transport knows of the caller.
 #[derive(Clone, Debug)]
@@ -20,18 +25,37 @@ pub(crate) enum Peer {
     Unknown,
 }
 
-/// Judges credentials.
+/// What tells good credentials from bad ones.
 pub(crate) struct Authenticator {
     /// SHA-256 of the administrator's token, so that the token itself is not kept.
     admin_token: Option<[u8; 32]>,
     foreign: Option<Arc<dyn TokenAuthenticator>>,
+    pub(super) issuer: TokenIssuer,
+}
+
+/// The user behind a token, and for whom the token is good.
+pub(crate) struct TokenUser {
+    pub(crate) user: User,
+    pub(crate) audiences: Vec<String>,
 }
 
 impl Authenticator {
-    pub(crate) fn new(admin_token: Option<&str>, foreign: Option<Arc<dyn TokenAuthenticator>>) -> Self {
-        Self { admin_token: admin_token.map(digest), foreign }
+    /// `folder` keeps the key that signs tokens of ServiceAccounts.
+    pub(crate) fn new(
+        admin_token: Option<&str>,
+        foreign: Option<Arc<dyn TokenAuthenticator>>,
+        folder: Option<PathBuf>,
+    ) -> Self {
+        Self { admin_token: admin_token.map(digest), foreign, issuer: TokenIssuer::new(folder) }
     }
 
+    fn is_admin_token(&self, token: &str) -> bool {
+        // Digests are compared, not tokens: how long it takes says nothing about the token.
+        self.admin_token.is_some_and(|known| known == digest(token))
+    }
+}
+
+impl Api {
     /// The caller; `None` without any credentials. Wrong ones are an error.
     pub(crate) async fn authenticate(
         &self,
@@ -44,19 +68,55 @@ impl Authenticator {
             Peer::Unknown => {
                 let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
                 let token = header.to_str().ok().and_then(bearer).ok_or_else(ApiError::unauthorized)?;
-                self.token_user(token).await.ok_or_else(ApiError::unauthorized)?
+                let own = [ISSUER.to_owned()];
+                self.token_user(token, &own).await.ok_or_else(ApiError::unauthorized)?.user
             }
         };
-        impersonate(user, headers).map(Some)
+        self.impersonated(user, headers).map(Some)
     }
 
-    /// The user behind a bearer token.
-    pub(crate) async fn token_user(&self, token: &str) -> Option<User> {
-        // Digests are compared, not tokens: how long it takes says nothing about the token.
-        if self.admin_token.is_some_and(|known| known == digest(token)) {
-            return Some(User::admin());
+    /// The user behind a bearer token that is meant for one of `audiences`.
+    pub(crate) async fn token_user(&self, token: &str, audiences: &[String]) -> Option<TokenUser> {
+        let known = |user| TokenUser { user, audiences: audiences.to_vec() };
+        if self.authenticator.is_admin_token(token) {
+            return Some(known(User::admin()));
         }
-        self.foreign.as_ref()?.authenticate(token).await
+        if let Some(claims) = self.authenticator.issuer.verify(token, self.clock.now()).await {
+            let common = |own: &&String| audiences.contains(own);
+            let audiences: Vec<String> = claims.audiences.iter().filter(common).cloned().collect();
+            let user = self.account_user(&claims).filter(|_| !audiences.is_empty())?;
+            return Some(TokenUser { user, audiences });
+        }
+        self.authenticator.foreign.as_ref()?.authenticate(token).await.map(known)
+    }
+
+    /// The ServiceAccount of a token, if it and what the token is bound to still live.
+    fn account_user(&self, claims: &Claims) -> Option<User> {
+        let lives = |plural: &str, namespace: &str, name: &str, uid: &str| {
+            let found = self.store.get(&ResourceId::new("", plural), &ObjectName::new(namespace, name));
+            found.is_some_and(|record| record.value.uid() == uid)
+        };
+        if !lives("serviceaccounts", &claims.namespace, &claims.account, &claims.account_uid) {
+            return None;
+        }
+        let mut user = service_account_user(&claims.namespace, &claims.account);
+        user.uid.clone_from(&claims.account_uid);
+        let mut tell = |key: &str, value: &str| {
+            user.extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value.to_owned()])
+        };
+        tell("credential-id", &format!("JTI={}", claims.id));
+        if let Some(BoundObject { kind, name, uid }) = &claims.bound_to {
+            let plural = format!("{}s", kind.to_lowercase());
+            let namespace = if kind == "Node" { "" } else { &claims.namespace };
+            if !lives(&plural, namespace, name, uid) {
+                return None;
+            }
+            if kind != "Secret" {
+                tell(&format!("{}-name", kind.to_lowercase()), name);
+                tell(&format!("{}-uid", kind.to_lowercase()), uid);
+            }
+        }
+        Some(user)
     }
 }
 
@@ -70,64 +130,24 @@ fn bearer(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// Acts on impersonation headers; ignoring them would run a request with more
-/// rights than were asked for.
-fn impersonate(user: User, headers: &HeaderMap) -> Result<User, ApiError> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let asked = headers.keys().any(|name| name.as_str().starts_with("impersonate-"));
-    if !asked {
-        return Ok(user);
-    }
-    let Some(name) = text("impersonate-user").filter(|name| !name.is_empty()) else {
-        return Err(ApiError::bad_request("requested groups, uid or extra without impersonating a user"));
-    };
-    if !user.in_group(MASTERS) {
-        let why = format!(
-            "User {:?} cannot impersonate resource \"users\" in API group \"\" at the cluster scope",
-            user.name
-        );
-        return Err(ApiError::forbidden("", "users", &name, why));
-    }
-    let groups = headers.get_all("impersonate-group").iter();
-    let groups = groups.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
-    Ok(User { name, groups, uid: text("impersonate-uid").unwrap_or_default(), ..User::default() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn headers(entries: &[(&'static str, &str)]) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        for (name, value) in entries {
-            headers.append(*name, value.parse().unwrap());
+    #[test]
+    fn only_a_bearer_scheme_carries_a_token() {
+        assert_eq!(bearer("Bearer secret"), Some("secret"));
+        assert_eq!(bearer("bearer  secret "), Some("secret"));
+        for wrong in ["Bearer ", "Basic secret", "secret"] {
+            assert_eq!(bearer(wrong), None, "{wrong}");
         }
-        headers
     }
 
-    #[tokio::test]
-    async fn the_admin_token_and_no_other_opens() {
-        let authenticator = Authenticator::new(Some("secret"), None);
-        let good = headers(&[("authorization", "Bearer secret")]);
-        let user = authenticator.authenticate(&Peer::Unknown, &good).await.unwrap().unwrap();
-        assert!(user.in_group(MASTERS));
-        for wrong in ["Bearer other", "Bearer ", "Basic secret"] {
-            let wrong = headers(&[("authorization", wrong)]);
-            assert_eq!(authenticator.authenticate(&Peer::Unknown, &wrong).await.unwrap_err().code, 401);
-        }
-        assert_eq!(authenticator.authenticate(&Peer::Unknown, &HeaderMap::new()).await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn hc_51_impersonation_is_honoured_or_refused() {
-        let authenticator = Authenticator::new(None, None);
-        let asked = headers(&[("impersonate-user", "bob"), ("impersonate-group", "dev")]);
-        let admin = Peer::Known(User::admin());
-        let user = authenticator.authenticate(&admin, &asked).await.unwrap().unwrap();
-        assert_eq!((user.name.as_str(), user.groups), ("bob", vec!["dev".to_owned()]));
-        let alice = Peer::Known(User { name: "alice".into(), ..User::default() });
-        assert_eq!(authenticator.authenticate(&alice, &asked).await.unwrap_err().code, 403);
-        let group_only = headers(&[("impersonate-group", "dev")]);
-        assert_eq!(authenticator.authenticate(&admin, &group_only).await.unwrap_err().code, 400);
+    #[test]
+    fn the_admin_token_and_no_other_opens() {
+        let authenticator = Authenticator::new(Some("secret"), None, None);
+        assert!(authenticator.is_admin_token("secret"));
+        assert!(!authenticator.is_admin_token("other"));
+        assert!(!Authenticator::new(None, None, None).is_admin_token(""));
     }
 }

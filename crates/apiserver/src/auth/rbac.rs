@@ -1,14 +1,17 @@
 //! Role-based access: the union of what bindings grant (spec/apiserver.md 16.2).
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::{MASTERS, User};
 use crate::api::Api;
 use crate::http::path::ResourcePath;
 use crate::http::status::ApiError;
-use crate::store::{ObjectName, ResourceId};
+use crate::store::{ObjectName, Record, ResourceId};
 
-const GROUP: &str = "rbac.authorization.k8s.io";
+/// The API group of roles and bindings.
+pub(crate) const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// What a user wants to do.
 #[derive(Clone, Debug, Default)]
@@ -59,68 +62,56 @@ impl Api {
         if user.in_group(MASTERS) {
             return Decision { allowed: true, reason: String::new() };
         }
-        if is_open_to_all(wanted) {
-            return Decision {
-                allowed: true,
-                reason: "RBAC: allowed to every authenticated user".to_owned(),
-            };
-        }
-        let cluster = self.bindings("clusterrolebindings", None);
-        let local =
-            wanted.namespace.as_deref().map(|namespace| self.bindings("rolebindings", Some(namespace)));
-        for binding in cluster.iter().chain(local.iter().flatten()) {
-            let subjects = binding["subjects"].as_array().into_iter().flatten();
+        for binding in self.bindings(wanted.namespace.as_deref()) {
+            let subjects = binding.value["subjects"].as_array().into_iter().flatten();
             let Some(subject) = subjects.into_iter().find(|subject| is_subject(subject, user)) else {
                 continue;
             };
-            if self.rules(binding).iter().any(|rule| grants(rule, wanted)) {
-                return Decision { allowed: true, reason: reason(binding, subject) };
+            let Some(role) = self.role(&binding.value) else { continue };
+            if rules(&role.value).iter().any(|rule| grants(rule, wanted)) {
+                return Decision { allowed: true, reason: reason(&binding.value, subject) };
             }
         }
         Decision::default()
     }
 
-    fn bindings(&self, plural: &str, namespace: Option<&str>) -> Vec<Value> {
-        let list = self.store.list(&ResourceId::new(GROUP, plural), namespace);
-        list.items.iter().map(|(_, record)| record.value.clone()).collect()
+    /// The bindings that count in a namespace, or outside of any.
+    fn bindings(&self, namespace: Option<&str>) -> Vec<Arc<Record>> {
+        let list = |plural, namespace| self.store.list(&ResourceId::new(GROUP, plural), namespace).items;
+        let mut found = list("clusterrolebindings", None);
+        if let Some(namespace) = namespace {
+            found.extend(list("rolebindings", Some(namespace)));
+        }
+        found.into_iter().map(|(_, record)| record).collect()
     }
 
-    /// The rules of the role that a binding refers to.
-    fn rules(&self, binding: &Value) -> Vec<Value> {
+    /// The role that a binding refers to.
+    pub(super) fn role(&self, binding: &Value) -> Option<Arc<Record>> {
         let role = &binding["roleRef"];
         let name = role["name"].as_str().unwrap_or_default();
         let (plural, namespace) = match role["kind"].as_str() {
             Some("ClusterRole") => ("clusterroles", ""),
             Some("Role") => ("roles", binding["metadata"]["namespace"].as_str().unwrap_or_default()),
-            _ => return Vec::new(),
+            _ => return None,
         };
-        let found = self.store.get(&ResourceId::new(GROUP, plural), &ObjectName::new(namespace, name));
-        found.and_then(|record| record.value["rules"].as_array().cloned()).unwrap_or_default()
+        self.store.get(&ResourceId::new(GROUP, plural), &ObjectName::new(namespace, name))
     }
 
-    /// Every rule that applies to a user in a namespace, for reviews.
-    pub(crate) fn rules_of(&self, user: &User, namespace: &str) -> Vec<Value> {
-        let mut bindings = self.bindings("clusterrolebindings", None);
-        bindings.extend(self.bindings("rolebindings", Some(namespace)));
-        let applies = |binding: &&Value| {
-            let subjects = binding["subjects"].as_array();
+    /// Every rule that applies to a user in a namespace, or outside of any.
+    pub(super) fn rules_of(&self, user: &User, namespace: Option<&str>) -> Vec<Value> {
+        let applies = |binding: &Arc<Record>| {
+            let subjects = binding.value["subjects"].as_array();
             subjects.into_iter().flatten().any(|subject| is_subject(subject, user))
         };
-        bindings.iter().filter(applies).flat_map(|binding| self.rules(binding)).collect()
+        let roles = self.bindings(namespace).into_iter().filter(applies);
+        let roles = roles.filter_map(|binding| self.role(&binding.value));
+        roles.flat_map(|role| rules(&role.value).to_vec()).collect()
     }
 }
 
-/// Discovery and questions about oneself.
-fn is_open_to_all(wanted: &Attributes) -> bool {
-    if wanted.resource.is_empty() {
-        let open = ["/api", "/apis", "/openapi", "/healthz", "/livez", "/readyz", "/version"];
-        let below = |root: &str| {
-            wanted.path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        return wanted.verb == "get" && (wanted.path == "/" || open.into_iter().any(below));
-    }
-    let own = ["selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"];
-    wanted.verb == "create" && own.contains(&wanted.resource.as_str())
+/// The rules of a role.
+pub(super) fn rules(role: &Value) -> &[Value] {
+    role["rules"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 fn is_subject(subject: &Value, user: &User) -> bool {
@@ -141,11 +132,8 @@ fn grants(rule: &Value, wanted: &Attributes) -> bool {
         let entries = rule[field].as_array();
         entries.into_iter().flatten().filter_map(Value::as_str).any(accepts)
     };
-    let is = |value: &str| {
-        let value = value.to_owned();
-        move |entry: &str| entry == "*" || entry == value
-    };
-    if !has("verbs", &is(&wanted.verb)) {
+    let is = |value: &str, entry: &str| entry == "*" || entry == value;
+    if !has("verbs", &|entry| is(&wanted.verb, entry)) {
         return false;
     }
     if wanted.resource.is_empty() {
@@ -163,7 +151,7 @@ fn grants(rule: &Value, wanted: &Attributes) -> bool {
         }
         _ => true,
     };
-    named && has("apiGroups", &is(&wanted.group)) && has("resources", &resource)
+    named && has("apiGroups", &|entry| is(&wanted.group, entry)) && has("resources", &resource)
 }
 
 fn reason(binding: &Value, subject: &Value) -> String {

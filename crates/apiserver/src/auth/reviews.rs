@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{AUTHENTICATED, Attributes, User};
+use super::tokens::ISSUER;
+use super::{Attributes, User};
 use crate::api::{Api, Call};
 use crate::http::body::{check_type, decode_object};
 use crate::http::reply::Reply;
@@ -83,7 +84,7 @@ impl Api {
         let rules = if user.in_group(super::MASTERS) {
             everything.as_array().cloned().unwrap_or_default()
         } else {
-            self.rules_of(user, namespace)
+            self.rules_of(user, Some(namespace))
         };
         let (other, resource): (Vec<Value>, Vec<Value>) =
             rules.into_iter().partition(|rule| rule.get("nonResourceURLs").is_some());
@@ -95,8 +96,17 @@ impl Api {
         if token.is_empty() {
             return Err(ApiError::bad_request("token is required for TokenReview in authentication"));
         }
-        Ok(match self.authenticator.token_user(token).await {
-            Some(user) => json!({"authenticated": true, "user": user_info(&user)}),
+        let asked = spec["audiences"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let mut audiences: Vec<String> = asked.map(str::to_owned).collect();
+        if audiences.is_empty() {
+            audiences.push(ISSUER.to_owned());
+        }
+        Ok(match self.token_user(token, &audiences).await {
+            Some(known) => json!({
+                "authenticated": true,
+                "user": user_info(&known.user),
+                "audiences": known.audiences,
+            }),
             None => json!({"user": {}, "error": "invalid bearer token"}),
         })
     }
@@ -131,16 +141,12 @@ fn subject(spec: &Value) -> User {
 }
 
 fn user_info(user: &User) -> Value {
-    let mut groups = user.groups.clone();
-    if !groups.iter().any(|group| group == AUTHENTICATED) {
-        groups.push(AUTHENTICATED.to_owned());
-    }
     let mut info = Map::new();
     info.insert("username".to_owned(), json!(user.name));
     if !user.uid.is_empty() {
         info.insert("uid".to_owned(), json!(user.uid));
     }
-    info.insert("groups".to_owned(), json!(groups));
+    info.insert("groups".to_owned(), json!(user.all_groups()));
     if !user.extra.is_empty() {
         info.insert("extra".to_owned(), json!(user.extra));
     }

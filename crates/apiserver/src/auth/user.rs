@@ -29,9 +29,27 @@ impl User {
         Self { name: "admin".into(), groups: vec![MASTERS.into()], ..Self::default() }
     }
 
+    /// All groups, with the implied one.
+    pub(crate) fn all_groups(&self) -> Vec<String> {
+        let mut groups = self.groups.clone();
+        if !groups.iter().any(|group| group == AUTHENTICATED) {
+            groups.push(AUTHENTICATED.to_owned());
+        }
+        groups
+    }
+
     /// Whether the user belongs to `group`.
     pub fn in_group(&self, group: &str) -> bool {
         group == AUTHENTICATED || self.groups.iter().any(|own| own == group)
+    }
+}
+
+/// The user that a ServiceAccount is.
+pub(crate) fn service_account_user(namespace: &str, name: &str) -> User {
+    User {
+        name: format!("system:serviceaccount:{namespace}:{name}"),
+        groups: vec!["system:serviceaccounts".to_owned(), format!("system:serviceaccounts:{namespace}")],
+        ..User::default()
     }
 }
 

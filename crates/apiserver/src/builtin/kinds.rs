@@ -127,6 +127,23 @@ const KINDS: &[BuiltinKind] = &[
         ..BASE
     },
     BuiltinKind {
+        kind: "PersistentVolumeClaim",
+        plural: "persistentvolumeclaims",
+        singular: "persistentvolumeclaim",
+        short_names: &["pvc"],
+        status: true,
+        ..BASE
+    },
+    BuiltinKind {
+        kind: "PersistentVolume",
+        plural: "persistentvolumes",
+        singular: "persistentvolume",
+        short_names: &["pv"],
+        namespaced: false,
+        status: true,
+        ..BASE
+    },
+    BuiltinKind {
         kind: "Pod",
         plural: "pods",
         singular: "pod",
@@ -136,6 +153,18 @@ const KINDS: &[BuiltinKind] = &[
         subresources: &[("binding", "v1", "Binding"), ("eviction", "policy/v1", "Eviction")],
         generation: Spec,
         field_labels: POD_LABELS,
+        ..BASE
+    },
+    BuiltinKind {
+        kind: "ReplicationController",
+        plural: "replicationcontrollers",
+        singular: "replicationcontroller",
+        short_names: &["rc"],
+        categories: &["all"],
+        status: true,
+        generation: Spec,
+        scale: Some(REPLICAS),
+        field_labels: &["status.replicas"],
         ..BASE
     },
     BuiltinKind { kind: "Secret", plural: "secrets", singular: "secret", field_labels: &["type"], ..BASE },

@@ -16,6 +16,7 @@ mod service;
 #[cfg(test)]
 mod tests;
 pub(crate) mod types;
+mod volume;
 mod workload;
 
 use crate::schema::{FieldError, Schema};
@@ -179,6 +180,8 @@ impl BuiltinKind {
             ("", "Secret") => config::default_secret(object),
             ("", "Service") => service::default(object, old),
             ("", "Pod") => pod::default_pod(object, old),
+            ("", "PersistentVolume" | "PersistentVolumeClaim") => volume::default_volume(object, old),
+            ("", "ReplicationController") => volume::default_controller(object),
             ("apps" | "batch", _) => workload::default(self, object, old),
             ("rbac.authorization.k8s.io", _) => rbac::default(object),
             ("apiextensions.k8s.io", _) => crd::default(object, old),
@@ -194,6 +197,9 @@ impl BuiltinKind {
             ("", "ConfigMap") => config::validate_config_map(object, old, &mut errors),
             ("", "Service") => service::validate(object, old, &mut errors),
             ("", "Pod") => pod::validate_pod(object, old, &mut errors),
+            ("", "PersistentVolume") => volume::validate_volume(object, &mut errors),
+            ("", "PersistentVolumeClaim") => volume::validate_claim(object, &mut errors),
+            ("", "ReplicationController") => volume::validate_controller(object, &mut errors),
             ("", "Event") => event::validate_core(object, &mut errors),
             ("events.k8s.io", "Event") => event::validate_new(object, old, &mut errors),
             ("coordination.k8s.io", "Lease") => lease::validate(object, &mut errors),

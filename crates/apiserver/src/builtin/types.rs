@@ -32,6 +32,7 @@ const SOURCES: &[&str] = &[
     include_str!("types/networking.txt"),
     include_str!("types/policy.txt"),
     include_str!("types/rbac.txt"),
+    include_str!("types/volumes.txt"),
 ];
 
 /// The type of every `metadata`.

@@ -5,11 +5,13 @@
 //! store immediately before a delete, by uid, and the delete carries the
 //! dependent's uid; owners of unknown kinds count as present.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::events::Notice;
 use super::graph::{Graph, Node};
 use super::{Change, complain};
 use crate::api::Api;
@@ -22,18 +24,30 @@ use crate::write::{DeleteOptions, FOREGROUND, ORPHAN, Policy};
 /// Changes taken from the log at once.
 const CHANGES_AT_ONCE: usize = 1_024;
 
+/// How long an object is kept whose owner lives in another namespace: upstream
+/// collects it at once, which is no kindness to somebody who mistyped.
+const MISPLACED: Duration = Duration::from_secs(3_600);
+
 struct Collector {
     api: Arc<Api>,
     graph: Graph,
     position: Revision,
     /// Objects to look at; ordered, so that a run can be repeated.
     due: BTreeSet<Node>,
+    /// Objects whose owner lives elsewhere, and since when that is known. A
+    /// restart begins to count anew.
+    misplaced: BTreeMap<Node, Duration>,
 }
 
 pub(super) async fn run(api: Arc<Api>) {
     let mut changed = api.store.subscribe_all();
-    let mut collector =
-        Collector { api: api.clone(), graph: Graph::default(), position: 0, due: BTreeSet::new() };
+    let mut collector = Collector {
+        api: api.clone(),
+        graph: Graph::default(),
+        position: 0,
+        due: BTreeSet::new(),
+        misplaced: BTreeMap::new(),
+    };
     collector.rebuild();
     loop {
         changed.mark_unchanged();
@@ -46,6 +60,7 @@ pub(super) async fn run(api: Arc<Api>) {
             biased;
             () = api.stopping.cancelled() => return,
             result = changed.changed() => if result.is_err() { return },
+            () = collector.next_misplaced() => collector.look_again(),
         }
     }
 }
@@ -54,6 +69,8 @@ pub(super) async fn run(api: Arc<Api>) {
 enum Owner {
     Present,
     Absent,
+    /// It lives in another namespace, where no reference leads.
+    Elsewhere,
     /// Its kind is not served, or it cannot be named from here.
     Unresolvable,
 }
@@ -128,11 +145,27 @@ impl Collector {
         }
     }
 
-    async fn look_at(&self, node: &Node) -> Result<(), ApiError> {
-        let Some(live) = self.api.store.get(&node.resource, &node.name) else { return Ok(()) };
-        if live.value.uid() != node.uid {
-            return Ok(());
+    /// Returns when an object has been misplaced for long enough.
+    async fn next_misplaced(&self) {
+        match self.misplaced.values().min() {
+            Some(since) => {
+                let left = (*since + MISPLACED).saturating_sub(self.api.clock.monotonic());
+                self.api.clock.sleep(left).await;
+            }
+            None => std::future::pending().await,
         }
+    }
+
+    fn look_again(&mut self) {
+        self.due.extend(self.misplaced.keys().cloned());
+    }
+
+    async fn look_at(&mut self, node: &Node) -> Result<(), ApiError> {
+        let live = self.api.store.get(&node.resource, &node.name);
+        let Some(live) = live.filter(|live| live.value.uid() == node.uid) else {
+            self.misplaced.remove(node);
+            return Ok(());
+        };
         if live.value.is_deleting() {
             if live.value.finalizers().contains(&ORPHAN) {
                 return self.orphan(node).await;
@@ -146,17 +179,25 @@ impl Collector {
     }
 
     /// Deletes an object without owners left, or drops its dangling references.
-    async fn collect(&self, node: &Node, object: &Value) -> Result<(), ApiError> {
+    async fn collect(&mut self, node: &Node, object: &Value) -> Result<(), ApiError> {
         let registry = self.api.kinds.current();
         let Some(kind) = kind_of(&registry, node) else { return Ok(()) };
         let references = object.owner_references();
-        let mut dangling = Vec::new();
+        let (mut dangling, mut elsewhere) = (Vec::new(), Vec::new());
         for reference in references {
             match self.resolve(&registry, &kind, object, reference) {
                 Owner::Absent => dangling.push(reference.clone()),
+                Owner::Elsewhere => elsewhere.push(reference.clone()),
                 Owner::Present => {}
                 Owner::Unresolvable => return Ok(()),
             }
+        }
+        if elsewhere.is_empty() {
+            self.misplaced.remove(node);
+        } else if self.waits(node) {
+            return self.tell_misplaced(object, &elsewhere).await;
+        } else {
+            dangling.extend(elsewhere);
         }
         if dangling.is_empty() {
             return Ok(());
@@ -167,6 +208,34 @@ impl Collector {
             return self.api.delete_quietly(&kind, &node.name, &options).await;
         }
         self.strip(node, |reference| dangling.contains(reference)).await
+    }
+
+    /// Whether a misplaced object still has time.
+    fn waits(&mut self, node: &Node) -> bool {
+        let now = self.api.clock.monotonic();
+        let since = *self.misplaced.entry(node.clone()).or_insert(now);
+        now.saturating_sub(since) < MISPLACED
+    }
+
+    /// Says that an owner lives in another namespace; once for each mistake,
+    /// since the name of the event is made of the two.
+    async fn tell_misplaced(&self, object: &Value, elsewhere: &[Value]) -> Result<(), ApiError> {
+        for reference in elsewhere {
+            let text = |field: &str| reference[field].as_str().unwrap_or_default();
+            let shown = format!(
+                "[{}/{}, namespace: {}, name: {}, uid: {}]",
+                text("apiVersion"),
+                text("kind"),
+                object.namespace(),
+                text("name"),
+                text("uid")
+            );
+            let message = format!("ownerRef {shown} does not exist in namespace {:?}", object.namespace());
+            let suffix = format!("{}{}", object.uid(), text("uid")).replace('-', "");
+            let notice = Notice { reason: "OwnerRefInvalidNamespace", message, suffix };
+            self.api.announce(object, &notice).await?;
+        }
+        Ok(())
     }
 
     fn resolve(&self, registry: &Registry, kind: &Kind, object: &Value, reference: &Value) -> Owner {
@@ -183,12 +252,8 @@ impl Collector {
         if found.is_some_and(|record| record.value.uid() == text("uid")) {
             return Owner::Present;
         }
-        // An owner that lives in another namespace is a mistake in the reference:
-        // said, and not punished by deleting the dependent.
-        if let Some(elsewhere) = self.graph.node(text("uid")) {
-            let (place, dependent) = (&elsewhere.name.namespace, object.name());
-            tracing::warn!(namespace = place, dependent, "an owner reference leads into another namespace");
-            return Owner::Unresolvable;
+        if self.graph.node(text("uid")).is_some_and(|found| found.name.namespace != namespace) {
+            return Owner::Elsewhere;
         }
         Owner::Absent
     }

@@ -6,6 +6,7 @@ mod events;
 mod garbage;
 mod graph;
 mod namespaces;
+mod roles;
 mod workloads;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 pub(crate) use definitions::Definitions;
+pub(crate) use roles::aggregate_roles;
 
 use crate::api::Api;
 use crate::http::status::ApiError;
@@ -39,6 +41,7 @@ pub(crate) fn start(api: &Arc<Api>, definitions: Definitions, simulate: bool) ->
         tokio::spawn(namespaces::run(api.clone())),
         tokio::spawn(garbage::run(api.clone())),
         tokio::spawn(events::run(api.clone())),
+        tokio::spawn(roles::run(api.clone())),
     ];
     if simulate {
         tasks.push(tokio::spawn(workloads::run(api.clone())));

@@ -105,6 +105,11 @@ fn form(clause: &Clause) -> Option<Form> {
     Some(Form { encoding, shape, beta, pretty: false })
 }
 
+/// Whether the client can unpack gzip.
+pub(crate) fn takes_gzip(header: &str) -> bool {
+    clauses(header).iter().any(|clause| clause.media == "gzip" && clause.quality > 0.0)
+}
+
 /// Whether JSON is to be indented: asked for, or a person looks (spec/apiserver.md 2.4).
 pub(crate) fn pretty(parameter: Option<&str>, user_agent: &str) -> bool {
     match parameter {
@@ -129,6 +134,12 @@ mod tests {
         let form = negotiate(Some("application/vnd.kubernetes.protobuf,application/json")).unwrap();
         assert_eq!((form.encoding, form.shape), (Encoding::Json, Shape::Object));
         assert_eq!(negotiate(Some("application/vnd.kubernetes.protobuf")).unwrap_err().code, 406);
+    }
+
+    #[test]
+    fn gzip_is_offered_or_not() {
+        assert!(takes_gzip("gzip") && takes_gzip("deflate, gzip;q=0.5"));
+        assert!(!takes_gzip("") && !takes_gzip("identity") && !takes_gzip("gzip;q=0"));
     }
 
     #[test]

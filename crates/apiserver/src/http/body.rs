@@ -142,6 +142,23 @@ pub(crate) fn check_type(object: &mut Value, kind: &Kind) -> Result<(), ApiError
     Ok(())
 }
 
+/// Checks the type of a body that a subresource takes, where it says one.
+pub(crate) fn check_subresource_type(
+    object: &mut Value,
+    api_version: &str,
+    kind: &str,
+) -> Result<(), ApiError> {
+    let (found_version, found_kind) = (text(&object["apiVersion"]), text(&object["kind"]));
+    let fits = |found: &str, wanted: &str| found.is_empty() || found == wanted;
+    if fits(&found_version, api_version) && fits(&found_kind, kind) {
+        return Ok(());
+    }
+    Err(ApiError::bad_request(format!(
+        "{found_kind} in version {found_version:?} cannot be handled as a {kind}: the path takes {api_version}, \
+         Kind={kind}"
+    )))
+}
+
 fn wrong_kind(object: &Value, kind: &Kind, found: &str) -> ApiError {
     if kind.custom().is_some() {
         let error = crate::schema::FieldError {

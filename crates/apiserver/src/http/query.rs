@@ -35,6 +35,11 @@ impl Query {
         self.values.get(key).and_then(|values| values.first()).map(String::as_str)
     }
 
+    /// Every value of a parameter.
+    pub(crate) fn all(&self, key: &str) -> &[String] {
+        self.values.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// The value, with absent and empty being the same.
     pub(crate) fn text(&self, key: &str) -> &str {
         self.get(key).unwrap_or_default()

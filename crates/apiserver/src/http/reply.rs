@@ -1,11 +1,14 @@
 //! Answers on their way out: code, headers, body.
 
 use std::convert::Infallible;
+use std::io::Write;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WARNING};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY, WARNING};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -14,9 +17,16 @@ use serde_json::Value;
 
 use super::accept::{Encoding, Form};
 use super::status::ApiError;
+use crate::metrics::WatchCount;
 
 /// The body of an answer; a watch's body ends when the watch does.
 pub type ResponseBody = UnsyncBoxBody<Bytes, Infallible>;
+
+/// Shorter bodies are not worth packing; upstream's bound (spec/apiserver.md 2.2).
+const GZIP_BYTES: usize = 128 * 1_024;
+
+/// Upstream's level: most of the gain for a part of the time.
+const GZIP_LEVEL: u32 = 4;
 
 /// All warnings of one answer together (spec/apiserver.md 9.6).
 const WARNING_CHARACTERS: usize = 4_096;
@@ -79,6 +89,34 @@ impl Reply {
         reply
     }
 
+    pub(crate) fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// The same watch, whose events are counted.
+    pub(crate) fn counted(mut self, count: WatchCount) -> Self {
+        if let Content::Stream(lines) = self.content {
+            let lines = lines.inspect(move |piece| count.sent(piece));
+            self.content = Content::Stream(lines.boxed());
+        }
+        self
+    }
+
+    /// Packs a large body.
+    fn packed(mut self) -> Self {
+        let Content::Full(bytes) = &self.content else { return self };
+        if bytes.len() <= GZIP_BYTES {
+            return self;
+        }
+        let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::new(GZIP_LEVEL));
+        if let Ok(packed) = encoder.write_all(bytes).and_then(|()| encoder.finish()) {
+            self.content = Content::Full(packed.into());
+            self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            self.headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+        }
+        self
+    }
+
     /// Adds or replaces a header; text that no header can carry is left out.
     pub(crate) fn header(mut self, name: HeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -87,20 +125,26 @@ impl Reply {
         self
     }
 
-    /// The transport's answer.
-    pub(crate) fn into_response(self, audit_id: &str, warnings: &[String]) -> Response<ResponseBody> {
-        let body = match self.content {
+    /// The transport's answer; `gzip` says that the client can unpack it.
+    pub(crate) fn into_response(
+        self,
+        audit_id: &str,
+        warnings: &[String],
+        gzip: bool,
+    ) -> Response<ResponseBody> {
+        let own = if gzip { self.packed() } else { self };
+        let body = match own.content {
             Content::Full(bytes) => Full::new(bytes).boxed_unsync(),
             Content::Stream(lines) => StreamBody::new(lines.map(|line| Ok(Frame::data(line)))).boxed_unsync(),
         };
         let mut response = Response::new(body);
-        *response.status_mut() = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        *response.status_mut() = StatusCode::from_u16(own.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        *headers = self.headers;
+        *headers = own.headers;
         if !headers.contains_key(CACHE_CONTROL) {
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
         }
-        if let Ok(value) = HeaderValue::from_str(&self.content_type)
+        if let Ok(value) = HeaderValue::from_str(&own.content_type)
             && !value.is_empty()
         {
             headers.insert(CONTENT_TYPE, value);
@@ -152,6 +196,27 @@ mod tests {
         let twice = vec!["unknown field \"spec.a\"".to_owned(), "unknown field \"spec.a\"".to_owned()];
         let headers = warning_headers(&twice);
         assert_eq!(headers, ["299 - \"unknown field \\\"spec.a\\\"\""]);
+    }
+
+    #[tokio::test]
+    async fn only_large_bodies_are_packed_and_only_if_the_client_can_unpack() {
+        use std::io::Read;
+        let large = vec![b'x'; GZIP_BYTES + 1];
+        for (body, gzip, packs) in
+            [(large.clone(), true, true), (large.clone(), false, false), (b"small".to_vec(), true, false)]
+        {
+            let reply = Reply::bytes(200, "application/json", body.clone());
+            let response = reply.into_response("id", &[], gzip);
+            assert_eq!(response.headers().contains_key(CONTENT_ENCODING), packs);
+            let sent = response.into_body().collect().await.unwrap().to_bytes();
+            let mut read = Vec::new();
+            if packs {
+                flate2::read::GzDecoder::new(&sent[..]).read_to_end(&mut read).unwrap();
+            } else {
+                read.extend_from_slice(&sent);
+            }
+            assert_eq!(read, body);
+        }
     }
 
     #[test]

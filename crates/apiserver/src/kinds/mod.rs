@@ -131,6 +131,19 @@ impl Kind {
         }
     }
 
+    /// Further subresources: name, and apiVersion and kind of what they take.
+    pub(crate) fn own_subresources(&self) -> &'static [(&'static str, &'static str, &'static str)] {
+        match &self.source {
+            Source::Builtin(definition) => definition.subresources,
+            Source::Custom(_) => &[],
+        }
+    }
+
+    pub(crate) fn own_subresource(&self, name: &str) -> Option<(&'static str, &'static str)> {
+        let found = self.own_subresources().iter().find(|(own, _, _)| *own == name);
+        found.map(|(_, api_version, kind)| (*api_version, *kind))
+    }
+
     /// What names of objects must look like.
     pub(crate) fn name_rule(&self) -> NameRule {
         match &self.source {

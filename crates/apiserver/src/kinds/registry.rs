@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
 use super::version::rank;
 use super::{Kind, Source};
@@ -42,11 +43,15 @@ impl GroupVersion {
         if self.group.is_empty() { format!("api/{}", self.version) } else { format!("apis/{}", self.name()) }
     }
 
+    fn open_api(&self) -> Value {
+        let kinds: Vec<_> = self.kinds.iter().map(|kind| open_api_kind(kind)).collect();
+        openapi::document(&self.group, &self.version, &kinds)
+    }
+
     /// The OpenAPI document; built at the first request.
     pub(crate) fn document(&self) -> &Document {
         self.document.get_or_init(|| {
-            let kinds: Vec<_> = self.kinds.iter().map(|kind| open_api_kind(kind)).collect();
-            let document = openapi::document(&self.group, &self.version, &kinds);
+            let document = self.open_api();
             let json = serde_json::to_vec(&document).expect("a JSON value encodes");
             Document { hash: openapi::hash(&json), json: json.into() }
         })
@@ -74,6 +79,13 @@ fn open_api_kind(kind: &Kind) -> OpenApiKind<'_> {
 #[derive(Default)]
 pub(crate) struct Registry {
     versions: BTreeMap<(String, String), Arc<GroupVersion>>,
+    swagger: OnceLock<Swagger>,
+}
+
+/// The OpenAPI document of version 2 in its two encodings.
+pub(crate) struct Swagger {
+    pub(crate) json: Bytes,
+    pub(crate) protobuf: Bytes,
 }
 
 impl Registry {
@@ -143,6 +155,21 @@ impl Registry {
         groups
     }
 
+    /// The OpenAPI document of version 2; built at the first request.
+    pub(crate) fn swagger(&self) -> &Swagger {
+        self.swagger.get_or_init(|| {
+            let mut schemas = Map::new();
+            for found in self.versions.values() {
+                if let Value::Object(own) = found.open_api()["components"]["schemas"].take() {
+                    schemas.extend(own);
+                }
+            }
+            let document = openapi::swagger(&schemas);
+            let json = serde_json::to_vec(&document).expect("a JSON value encodes");
+            Swagger { json: json.into(), protobuf: openapi::protobuf(&document).into() }
+        })
+    }
+
     /// Every group and version.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<GroupVersion>> {
         self.versions.values()
@@ -180,7 +207,8 @@ impl Kinds {
     /// Replaces all versions of a custom resource at once; only the definition
     /// controller calls this, so that no replacement is lost.
     pub(crate) fn replace(&self, group: &str, plural: &str, kinds: Vec<Kind>) {
-        let mut next = Registry { versions: self.current.load().versions.clone() };
+        let versions = self.current.load().versions.clone();
+        let mut next = Registry { versions, ..Registry::default() };
         next.remove(group, plural);
         for kind in kinds {
             next.insert(Arc::new(kind));

@@ -1,4 +1,5 @@
-//! OpenAPI v3 documents (`spec/apiserver.md` 6.1): one per group and version, and the index of them.
+//! OpenAPI documents (`spec/apiserver.md` 6): version 3, one per group and version, and the index of them; version 2,
+//! one for all.
 //!
 //! kubectl reads them for `explain`, for deciding whether the server checks unknown fields, and for the kinds of
 //! patch it may send. The documents do not offer strategic merge patch: they do not carry its list keys, and a
@@ -8,6 +9,9 @@ mod components;
 mod paths;
 #[cfg(test)]
 mod tests;
+mod v2;
+
+pub use v2::{protobuf, swagger};
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha512};

@@ -83,6 +83,28 @@ const POD: Columns = &[
     ("Nominated Node", "string", 1),
     ("Readiness Gates", "string", 1),
 ];
+const CLAIM: Columns = &[
+    ("Status", "string", 0),
+    ("Volume", "string", 0),
+    ("Capacity", "string", 0),
+    ("Access Modes", "string", 0),
+    ("StorageClass", "string", 0),
+    ("VolumeAttributesClass", "string", 0),
+    AGE,
+    ("VolumeMode", "string", 1),
+];
+const VOLUME: Columns = &[
+    ("Capacity", "string", 0),
+    ("Access Modes", "string", 0),
+    ("Reclaim Policy", "string", 0),
+    ("Status", "string", 0),
+    ("Claim", "string", 0),
+    ("StorageClass", "string", 0),
+    ("VolumeAttributesClass", "string", 0),
+    ("Reason", "string", 0),
+    AGE,
+    ("VolumeMode", "string", 1),
+];
 const NODE: Columns = &[
     ("Status", "string", 0),
     ("Roles", "string", 0),
@@ -125,6 +147,9 @@ pub(super) fn printer(group: &str, kind: &str) -> (Value, CellsOf) {
         ("", "Service") => (SERVICE, service),
         ("", "Pod") => (POD, pod),
         ("", "Node") => (NODE, node),
+        ("", "PersistentVolumeClaim") => (CLAIM, claim),
+        ("", "PersistentVolume") => (VOLUME, volume),
+        ("", "ReplicationController") => (REPLICA_SET, replica_set),
         ("", "Endpoints") => (&[("Endpoints", "string", 0), AGE], endpoints),
         ("discovery.k8s.io", "EndpointSlice") => (
             &[("AddressType", "string", 0), ("Ports", "string", 0), ("Endpoints", "string", 0), AGE],
@@ -209,6 +234,10 @@ fn containers(object: &Value) -> [Value; 2] {
 /// A structured selector in the text form of a parameter.
 pub(crate) fn selector_text(selector: &Value) -> String {
     let mut parts: Vec<String> = Vec::new();
+    if selector.as_object().is_some_and(|map| map.values().any(Value::is_string)) {
+        // The plain labels of a ReplicationController.
+        return labels(selector);
+    }
     let equal = labels(&selector["matchLabels"]);
     if !equal.is_empty() {
         parts.push(equal);
@@ -472,6 +501,62 @@ fn node(object: &Value, now: Timestamp) -> Vec<Value> {
         or_unknown(&info["osImage"]),
         or_unknown(&info["kernelVersion"]),
         or_unknown(&info["containerRuntimeVersion"]),
+    ]
+}
+
+/// Access modes in their short forms.
+fn access(modes: &Value) -> String {
+    joined(items(modes).map(|mode| match mode.as_str() {
+        Some("ReadWriteOnce") => "RWO".to_owned(),
+        Some("ReadOnlyMany") => "ROX".to_owned(),
+        Some("ReadWriteMany") => "RWX".to_owned(),
+        Some("ReadWriteOncePod") => "RWOP".to_owned(),
+        _ => text(mode),
+    }))
+}
+
+fn or_unset(value: &Value) -> Value {
+    Value::from(value.as_str().filter(|text| !text.is_empty()).unwrap_or("<unset>"))
+}
+
+fn claim(object: &Value, now: Timestamp) -> Vec<Value> {
+    let (spec, status) = (&object["spec"], &object["status"]);
+    let deleting = !object["metadata"]["deletionTimestamp"].is_null();
+    let phase = if deleting { "Terminating".to_owned() } else { text(&status["phase"]) };
+    vec![
+        name(object),
+        phase.into(),
+        text(&spec["volumeName"]).into(),
+        text(&status["capacity"]["storage"]).into(),
+        access(&status["accessModes"]).into(),
+        text(&spec["storageClassName"]).into(),
+        or_unset(&spec["volumeAttributesClassName"]),
+        created(object, now),
+        or_unset(&spec["volumeMode"]),
+    ]
+}
+
+fn volume(object: &Value, now: Timestamp) -> Vec<Value> {
+    let (spec, status) = (&object["spec"], &object["status"]);
+    let claim = &spec["claimRef"];
+    let claim = match claim["name"].as_str() {
+        Some(name) => format!("{}/{name}", text(&claim["namespace"])),
+        None => String::new(),
+    };
+    let deleting = !object["metadata"]["deletionTimestamp"].is_null();
+    let phase = if deleting { "Terminating".to_owned() } else { text(&status["phase"]) };
+    vec![
+        name(object),
+        text(&spec["capacity"]["storage"]).into(),
+        access(&spec["accessModes"]).into(),
+        text(&spec["persistentVolumeReclaimPolicy"]).into(),
+        phase.into(),
+        claim.into(),
+        text(&spec["storageClassName"]).into(),
+        or_unset(&spec["volumeAttributesClassName"]),
+        text(&status["reason"]).into(),
+        created(object, now),
+        or_unset(&spec["volumeMode"]),
     ]
 }
 

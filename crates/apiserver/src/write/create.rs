@@ -149,9 +149,7 @@ impl Api {
         terms: &Terms,
         owned: bool,
     ) -> Result<Value, ApiError> {
-        if kind.is("", "Service") {
-            self.allocate(&mut object);
-        }
+        self.complete(kind, &mut object)?;
         kind.fill_defaults(&mut object, None);
         if !owned {
             let (time, api_version) = (self.time(), kind.api_version());
@@ -162,6 +160,7 @@ impl Api {
         if !errors.is_empty() {
             return Err(ApiError::invalid(&kind.group, &kind.kind, object.name(), &errors));
         }
+        self.admit(&terms.user, kind, &object, None)?;
         Ok(kind.stored_form(object))
     }
 

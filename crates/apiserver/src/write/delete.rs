@@ -57,6 +57,10 @@ impl DeleteOptions {
             return Self::from_query(call);
         }
         let body = decode_object(&call.media, &call.body, "v1", "DeleteOptions", true)?.value;
+        Self::from_body(call, &body)
+    }
+
+    fn from_body(call: &Call, body: &Value) -> Result<Self, ApiError> {
         let kind = body["kind"].as_str().unwrap_or_default();
         if !kind.is_empty() && kind != "DeleteOptions" {
             return Err(ApiError::bad_request(format!("expected DeleteOptions, found {kind}")));
@@ -131,6 +135,18 @@ impl Api {
             Deleted::Gone(record) if answers_with_object(kind) => Ok(presenter.record(200, &record)),
             Deleted::Gone(record) => Ok(Reply::value(200, &success(kind, &record.value), call.form)),
         }
+    }
+
+    /// Deletes an object on the terms of an eviction.
+    pub(crate) async fn delete_with(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        name: &ObjectName,
+        options: &Value,
+    ) -> Result<(), ApiError> {
+        let options = DeleteOptions::from_body(call, options)?;
+        self.remove(kind, name, &options).await.map(drop)
     }
 
     pub(crate) async fn delete_collection(

@@ -106,6 +106,7 @@ impl Api {
             let settled = settle::settle(kind, &view, object, door, (!owned).then_some(&writer))?;
             terms.report(call, kind, &settled.findings, &settled.object)?;
             warn(call, kind, &settled.object);
+            self.admit(&terms.user, kind, &settled.object, Some(&view))?;
             let stored = kind.stored_form(settled.object);
             if apply::same_but_times(stored_now, &stored) {
                 return Ok(live);

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Door;
 use crate::api::Call;
 use crate::apply::Writer;
+use crate::auth::User;
 use crate::http::query::FieldValidation;
 use crate::http::status::ApiError;
 use crate::kinds::Kind;
@@ -35,6 +36,8 @@ pub(super) struct Terms {
     request: Request,
     pub(super) dry_run: bool,
     pub(super) manager: String,
+    /// Whose rights the object must not exceed.
+    pub(super) user: User,
     validation: FieldValidation,
 }
 
@@ -42,7 +45,13 @@ impl Terms {
     /// The terms of writes by the server itself.
     pub(super) fn own() -> Self {
         let manager = "kube-apiserver".to_owned();
-        Self { request: Request::Create, dry_run: false, manager, validation: FieldValidation::Ignore }
+        Self {
+            request: Request::Create,
+            dry_run: false,
+            manager,
+            user: User::admin(),
+            validation: FieldValidation::Ignore,
+        }
     }
 
     pub(super) fn parse(call: &Call, request: Request) -> Result<Self, ApiError> {
@@ -52,7 +61,8 @@ impl Terms {
             None => agent(&call.user_agent),
         };
         let dry_run = call.query.dry_run(options)?;
-        Ok(Self { request, dry_run, manager, validation: call.query.field_validation(options)? })
+        let validation = call.query.field_validation(options)?;
+        Ok(Self { request, dry_run, manager, user: call.user.clone(), validation })
     }
 
     pub(super) fn writer<'a>(
