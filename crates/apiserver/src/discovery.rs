@@ -274,29 +274,28 @@ fn open_api_index(registry: &Registry) -> Reply {
     Reply::bytes(200, "text/plain; charset=utf-8", index)
 }
 
-/// The protobuf forms of the document of version 2, old and new name.
-const SWAGGER_PROTOBUF: [&str; 2] = [
-    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
-    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
-];
+/// The protobuf form of the document of version 2.
+const SWAGGER_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// What kubectl calls it; no media type by the rules, so that the answer has the other name.
+const SWAGGER_PROTOBUF_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 fn swagger(registry: &Registry, headers: &HeaderMap) -> Reply {
     let accepted = text(headers, ACCEPT.as_str());
     let wanted = clauses(accepted).into_iter().map(|clause| clause.media).find(|media| {
-        SWAGGER_PROTOBUF.contains(&media.as_str()) || ["application/json", "*/*"].contains(&media.as_str())
+        [SWAGGER_PROTOBUF, SWAGGER_PROTOBUF_ASKED, "application/json", "*/*"].contains(&media.as_str())
     });
-    let media = match wanted {
-        Some(media) if media != "*/*" => media,
-        None if !accepted.trim().is_empty() => return Reply::bytes(406, "", Vec::new()),
-        _ => "application/json".to_owned(),
-    };
     let document = registry.swagger();
-    let bytes = if media == "application/json" { &document.json } else { &document.protobuf };
+    let (media, bytes) = match wanted.as_deref() {
+        Some(SWAGGER_PROTOBUF | SWAGGER_PROTOBUF_ASKED) => (SWAGGER_PROTOBUF, &document.protobuf),
+        None if !accepted.trim().is_empty() => return Reply::bytes(406, "", Vec::new()),
+        _ => ("application/json", &document.json),
+    };
     let tag = format!("\"{}\"", openapi::hash(bytes));
     let reply = if text(headers, IF_NONE_MATCH.as_str()) == tag {
         Reply::bytes(304, "", Vec::new())
     } else {
-        Reply::bytes(200, &media, bytes.clone())
+        Reply::bytes(200, media, bytes.clone())
     };
     reply.header(ETAG, &tag).header(VARY, "Accept")
 }

@@ -71,7 +71,9 @@ enum Owner {
     Absent,
     /// It lives in another namespace, where no reference leads.
     Elsewhere,
-    /// Its kind is not served, or it cannot be named from here.
+    /// It lives in a namespace and its dependent in none: no name leads there.
+    OutOfReach,
+    /// Its kind is not served.
     Unresolvable,
 }
 
@@ -188,6 +190,9 @@ impl Collector {
             match self.resolve(&registry, &kind, object, reference) {
                 Owner::Absent => dangling.push(reference.clone()),
                 Owner::Elsewhere => elsewhere.push(reference.clone()),
+                Owner::OutOfReach => {
+                    return self.tell_misplaced(object, std::slice::from_ref(reference)).await;
+                }
                 Owner::Present => {}
                 Owner::Unresolvable => return Ok(()),
             }
@@ -244,7 +249,7 @@ impl Collector {
             return Owner::Unresolvable;
         };
         if owner_kind.namespaced && !kind.namespaced {
-            return Owner::Unresolvable;
+            return Owner::OutOfReach;
         }
         let namespace = if owner_kind.namespaced { object.namespace() } else { "" };
         let name = crate::store::ObjectName::new(namespace, text("name"));

@@ -68,10 +68,14 @@ impl Graph {
         uids.filter_map(|uid| self.node(uid)).cloned().collect()
     }
 
-    /// Whether an owner of the object is not known to live.
+    /// Whether an owner of the object is not known to live, or lives where no
+    /// reference leads: in another namespace.
     pub(super) fn misses_owner(&self, uid: &str) -> bool {
-        let owners = self.nodes.get(uid).map(|(_, owners)| owners.as_slice()).unwrap_or_default();
-        owners.iter().any(|owner| !self.nodes.contains_key(owner))
+        let Some((node, owners)) = self.nodes.get(uid) else { return false };
+        let reachable = |owner: &Node| {
+            owner.name.namespace.is_empty() || owner.name.namespace == node.name.namespace
+        };
+        owners.iter().any(|owner| !self.node(owner).is_some_and(reachable))
     }
 
     /// Objects with owners, for the first pass over a store.

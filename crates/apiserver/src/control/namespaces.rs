@@ -1,6 +1,7 @@
 //! Namespaces get what every namespace has, and lose everything when they go
 //! (spec/apiserver.md 10.4).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -45,15 +46,17 @@ pub(super) async fn run(api: Arc<Api>) {
 /// Deletes all content of all kinds, then lets the namespace go.
 async fn empty(api: &Api, resource: &ResourceId, name: &ObjectName) -> Result<(), ApiError> {
     let options = DeleteOptions { policy: Some(Policy::Background), ..DeleteOptions::default() };
-    let mut left: Vec<(String, String)> = Vec::new();
+    let mut left = Left::default();
     for kind in api.kinds.current().stored_kinds().iter().filter(|kind| kind.namespaced) {
         for (object, record) in api.store.list(&kind.resource, Some(&name.name)).items {
             if !record.value.is_deleting() {
                 api.delete_quietly(kind, &object, &options).await?;
             }
             if let Some(record) = api.store.get(&kind.resource, &object) {
-                let finalizers = record.value.finalizers().join(", ");
-                left.push((kind.plural.clone(), finalizers));
+                *left.resources.entry(format!("{}.{}", kind.plural, kind.group)).or_default() += 1;
+                for finalizer in record.value.finalizers() {
+                    *left.finalizers.entry(finalizer.to_owned()).or_default() += 1;
+                }
             }
         }
     }
@@ -61,29 +64,33 @@ async fn empty(api: &Api, resource: &ResourceId, name: &ObjectName) -> Result<()
     api.amend(resource, name, |live| reported(live, &left, &time)).await.map(drop)
 }
 
+/// What a namespace still holds, counted by kind and by finalizer.
+#[derive(Default)]
+struct Left {
+    resources: BTreeMap<String, usize>,
+    finalizers: BTreeMap<String, usize>,
+}
+
+/// How often each was found, in upstream's words.
+fn counted(counts: &BTreeMap<String, usize>, verb: &str) -> String {
+    let texts: Vec<String> =
+        counts.iter().map(|(name, count)| format!("{name} {verb} {count} resource instances")).collect();
+    texts.join(", ")
+}
+
 /// The namespace with the state of its emptying, or without its hold when it is empty.
-fn reported(live: &Value, left: &[(String, String)], time: &str) -> Change {
+fn reported(live: &Value, left: &Left, time: &str) -> Change {
     let mut object = live.clone();
-    if left.is_empty() {
+    if left.resources.is_empty() {
         object["spec"] = json!({});
         if object.finalizers().is_empty() {
             return Change::Remove;
         }
         return Change::Put(object);
     }
-    let texts: Vec<String> = left.iter().map(|(plural, _)| plural.clone()).collect();
-    let mut kinds = texts.clone();
-    kinds.dedup();
-    let remaining: Vec<String> = kinds
-        .iter()
-        .map(|kind| {
-            format!("{kind} has {} resource instances", texts.iter().filter(|own| *own == kind).count())
-        })
-        .collect();
-    let remaining = format!("Some resources are remaining: {}", remaining.join(", "));
-    let held: Vec<&str> =
-        left.iter().map(|(_, finalizers)| finalizers.as_str()).filter(|text| !text.is_empty()).collect();
-    let finalizers = format!("Some content in the namespace has finalizers remaining: {}", held.join(", "));
+    let remaining = format!("Some resources are remaining: {}", counted(&left.resources, "has"));
+    let held = counted(&left.finalizers, "in");
+    let finalizers = format!("Some content in the namespace has finalizers remaining: {held}");
     let conditions = [
         (
             "NamespaceDeletionDiscoveryFailure",

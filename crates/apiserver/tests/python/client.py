@@ -132,8 +132,8 @@ def tokens():
     assert claims["exp"] - claims["iat"] == 3600, claims
     own = client.Configuration.get_default_copy()
     own.cert_file = own.key_file = None
-    own.api_key = {"authorization": issued.status.token}
-    own.api_key_prefix = {"authorization": "Bearer"}
+    own.api_key = {"BearerToken": issued.status.token}
+    own.api_key_prefix = {"BearerToken": "Bearer"}
     robot = client.ApiClient(own)
     me = client.AuthenticationV1Api(robot).create_self_subject_review({})
     assert me.status.user_info.username == "system:serviceaccount:default:robot"

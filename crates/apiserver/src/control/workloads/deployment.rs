@@ -47,7 +47,10 @@ pub(super) async fn roll(api: &Api, name: &ObjectName) -> Result<(), ApiError> {
         _ => newest + 1,
     };
     match current {
-        Some(set) => resize(api, set, replicas(deployment), Some(number)).await?,
+        Some(set) => {
+            let wanted = annotations(deployment, number);
+            resize(api, set, replicas(deployment), Some(&wanted)).await?;
+        }
         None => drop(api.create_own(replica_set(deployment, number)).await?),
     }
     for set in sets.iter().filter(|set| current.is_none_or(|current| current.uid() != set.uid())) {
@@ -93,8 +96,6 @@ fn replica_set(deployment: &Value, number: u64) -> Value {
     template["metadata"]["labels"][HASH] = json!(hash);
     let mut selector = deployment["spec"]["selector"].clone();
     selector["matchLabels"][HASH] = json!(hash);
-    let mut annotations = annotations(deployment);
-    annotations[REVISION] = json!(number.to_string());
     json!({
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
@@ -102,7 +103,7 @@ fn replica_set(deployment: &Value, number: u64) -> Value {
             "name": format!("{base}-{hash}"),
             "namespace": deployment.namespace(),
             "labels": template["metadata"]["labels"],
-            "annotations": annotations,
+            "annotations": annotations(deployment, number),
             "ownerReferences": [{
                 "apiVersion": "apps/v1",
                 "kind": "Deployment",
@@ -120,13 +121,14 @@ fn replica_set(deployment: &Value, number: u64) -> Value {
     })
 }
 
-/// What a ReplicaSet takes over of the Deployment's annotations: the cause of a
-/// change, not the text that kubectl applied.
-fn annotations(deployment: &Value) -> Value {
+/// What a ReplicaSet takes over of the Deployment's annotations, such as the
+/// cause of a change, but not the text that kubectl applied; and its number.
+fn annotations(deployment: &Value, number: u64) -> Value {
     let mut annotations = deployment["metadata"]["annotations"].as_object().cloned().unwrap_or_default();
     annotations.shift_remove("kubectl.kubernetes.io/last-applied-configuration");
     annotations.insert("deployment.kubernetes.io/desired-replicas".to_owned(), text(replicas(deployment)));
     annotations.insert("deployment.kubernetes.io/max-replicas".to_owned(), text(replicas(deployment)));
+    annotations.insert(REVISION.to_owned(), Value::String(number.to_string()));
     Value::Object(annotations)
 }
 
@@ -134,7 +136,7 @@ fn text(number: i64) -> Value {
     Value::String(number.to_string())
 }
 
-async fn resize(api: &Api, set: &Value, size: i64, number: Option<u64>) -> Result<(), ApiError> {
+async fn resize(api: &Api, set: &Value, size: i64, annotations: Option<&Value>) -> Result<(), ApiError> {
     let change = |live: &Value| {
         let mut live = live.clone();
         if live["spec"]["replicas"] != size {
@@ -142,8 +144,8 @@ async fn resize(api: &Api, set: &Value, size: i64, number: Option<u64>) -> Resul
             let generation = live["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
             live.set_metadata("generation", json!(generation));
         }
-        if let Some(number) = number {
-            live["metadata"]["annotations"][REVISION] = json!(number.to_string());
+        for (key, value) in annotations.and_then(Value::as_object).into_iter().flatten() {
+            live["metadata"]["annotations"][key.as_str()] = value.clone();
         }
         Change::Put(live)
     };
