@@ -1,9 +1,11 @@
 //! Discovery and schemas: what this server can do (spec/apiserver.md 5, 6).
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::{ACCEPT, CACHE_CONTROL, ETAG, EXPIRES, HOST, IF_NONE_MATCH, LOCATION, VARY};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha512};
+use sha2::{Digest, Sha256, Sha512};
 
 use crate::api::Api;
 use crate::http::accept::{Form, clauses, negotiate};
@@ -16,6 +18,9 @@ use crate::openapi;
 const OBJECT_VERBS: [&str; 8] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
+
+/// Bytes of the hash that upstream shows.
+const STORAGE_HASH_BYTES: usize = 8;
 
 /// The aggregated form a client asked for, and its version.
 struct Aggregated {
@@ -237,6 +242,9 @@ fn resource_list(found: &GroupVersion) -> Value {
         if !kind.categories.is_empty() {
             entry["categories"] = json!(kind.categories);
         }
+        if kind.stored {
+            entry["storageVersionHash"] = json!(storage_hash(kind));
+        }
         resources.push(entry);
         resources.extend(subresources(kind).into_iter().map(|sub| {
             let mut entry = Map::new();
@@ -260,10 +268,20 @@ fn resource_list(found: &GroupVersion) -> Value {
     })
 }
 
+/// A text that changes when objects are stored in another version.
+fn storage_hash(kind: &Kind) -> String {
+    let version = kind.custom().map_or(kind.version.as_str(), |custom| &custom.storage_version);
+    let digest = Sha256::digest(format!("{}/{version}/{}", kind.group, kind.kind));
+    STANDARD.encode(&digest[..STORAGE_HASH_BYTES])
+}
+
 fn paths(registry: &Registry) -> Value {
     let mut paths: Vec<String> = vec!["/api".to_owned(), "/apis".to_owned()];
     paths.extend(registry.all().map(|found| format!("/{}", found.path())));
-    paths.extend(["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned));
+    paths.extend(
+        ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]
+            .map(str::to_owned),
+    );
     json!({"paths": paths})
 }
 

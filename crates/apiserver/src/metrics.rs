@@ -176,6 +176,9 @@ mod tests {
         assert!(text.contains("apiserver_longrunning_requests{group=\"\",version=\"\",resource=\"pods\"} 1"));
         assert!(text.contains("resource=\"pods\"} 2"), "two events: {text}");
         drop(watch);
-        assert!(shown(&metrics).contains("apiserver_longrunning_requests{group=\"\",version=\"\",resource=\"pods\"} 0"));
+        assert!(
+            shown(&metrics)
+                .contains("apiserver_longrunning_requests{group=\"\",version=\"\",resource=\"pods\"} 0")
+        );
     }
 }

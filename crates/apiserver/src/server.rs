@@ -18,8 +18,8 @@ use crate::control::{self, Definitions};
 use crate::inprocess::InProcess;
 use crate::kinds::Kinds;
 use crate::limits::Limits;
-use crate::metrics::Metrics;
 use crate::listen::{ServeError, Serving};
+use crate::metrics::Metrics;
 use crate::store::{Store, StoreError};
 use crate::tls::{Authority, CertificateError, Credentials, kubeconfig_data};
 

@@ -60,11 +60,8 @@ impl Api {
         let mut eviction = decode_object(&call.media, &call.body, "policy/v1", "Eviction", true)?.value;
         check_subresource_type(&mut eviction, "policy/v1", "Eviction")?;
         self.existing(kind, name)?;
-        let options = if eviction["deleteOptions"].is_object() {
-            eviction["deleteOptions"].take()
-        } else {
-            json!({})
-        };
+        let options =
+            if eviction["deleteOptions"].is_object() { eviction["deleteOptions"].take() } else { json!({}) };
         self.delete_with(call, kind, name, &options).await?;
         Ok(success(call))
     }

@@ -19,8 +19,7 @@ const STORIES: [&str; 8] =
 const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn tell(watch_list: bool) {
-    let options = Options { simulate_workloads: true, ..Options::new(Storage::Memory) };
-    let server = Server::open(options).await.unwrap();
+    let server = Server::open(Options::new(Storage::Memory)).await.unwrap();
     let serving = server.serve(TcpListener::bind("127.0.0.1:0").await.unwrap()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = folder.path().join("kubeconfig");

@@ -108,8 +108,7 @@ fn everything() -> Vec<Value> {
 /// Whether `held` covers `granted`; the error is the text about what is missing.
 fn check_covered(user: &User, held: &[Value], granted: &[Value]) -> Result<(), String> {
     let rights = granted.iter().flat_map(rights);
-    let missing: Vec<Right> =
-        rights.filter(|right| !held.iter().any(|rule| covers(rule, right))).collect();
+    let missing: Vec<Right> = rights.filter(|right| !held.iter().any(|rule| covers(rule, right))).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -150,14 +149,15 @@ fn rights(rule: &Value) -> Vec<Right> {
 
 /// Whether a held rule includes a permission, wildcards and all.
 fn covers(rule: &Value, right: &Right) -> bool {
-    let has = |field: &str, wanted: &str| texts(rule, field).into_iter().any(|own| own == "*" || own == wanted);
+    let has =
+        |field: &str, wanted: &str| texts(rule, field).into_iter().any(|own| own == "*" || own == wanted);
     if !has("verbs", &right.verb) {
         return false;
     }
     match &right.target {
-        Target::Path(path) => texts(rule, "nonResourceURLs").into_iter().any(|own| {
-            own == path || own.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix))
-        }),
+        Target::Path(path) => texts(rule, "nonResourceURLs")
+            .into_iter()
+            .any(|own| own == path || own.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix))),
         Target::Resource { group, resource, name } => {
             let below = resource.split_once('/').map(|(_, below)| format!("*/{below}"));
             let fits = has("resources", resource) || below.is_some_and(|below| has("resources", &below));
@@ -224,7 +224,9 @@ mod tests {
             json!({"nonResourceURLs": ["/metrics*"], "verbs": ["get"]}),
         ];
         let granted = |rule: Value| check_covered(&bob(), &held, &[rule]).is_ok();
-        assert!(granted(json!({"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get"]})));
+        assert!(granted(
+            json!({"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get"]})
+        ));
         assert!(!granted(json!({"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]})));
         assert!(granted(
             json!({"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["a"], "verbs": ["list"]})

@@ -113,11 +113,7 @@ fn roles() -> Vec<Value> {
     let monitoring =
         ["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/metrics/slis", "/readyz", "/readyz/*"];
     let own = vec![
-        rule(
-            "authorization.k8s.io",
-            &["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
-            &["create"],
-        ),
+        rule("authorization.k8s.io", &["selfsubjectaccessreviews", "selfsubjectrulesreviews"], &["create"]),
         rule("authentication.k8s.io", &["selfsubjectreviews"], &["create"]),
     ];
     vec![
@@ -148,11 +144,7 @@ fn edit_rules() -> Vec<Value> {
         rule("", &["serviceaccounts"], &["impersonate"]),
         rule("", &["serviceaccounts/token"], &["create"]),
         rule("", &["pods/eviction"], &["create"]),
-        rule(
-            "",
-            &["configmaps", "events", "pods", "secrets", "serviceaccounts", "services"],
-            CHANGE,
-        ),
+        rule("", &["configmaps", "events", "pods", "secrets", "serviceaccounts", "services"], CHANGE),
         rule(
             "apps",
             &[

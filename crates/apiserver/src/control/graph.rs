@@ -72,9 +72,8 @@ impl Graph {
     /// reference leads: in another namespace.
     pub(super) fn misses_owner(&self, uid: &str) -> bool {
         let Some((node, owners)) = self.nodes.get(uid) else { return false };
-        let reachable = |owner: &Node| {
-            owner.name.namespace.is_empty() || owner.name.namespace == node.name.namespace
-        };
+        let reachable =
+            |owner: &Node| owner.name.namespace.is_empty() || owner.name.namespace == node.name.namespace;
         owners.iter().any(|owner| !self.node(owner).is_some_and(reachable))
     }
 

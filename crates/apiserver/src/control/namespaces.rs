@@ -18,8 +18,10 @@ pub(super) async fn run(api: Arc<Api>) {
     let resource = ResourceId::new("", "namespaces");
     let mut changed = api.store.subscribe(&resource);
     let mut any = api.store.subscribe_all();
+    let mut accounts = api.store.subscribe(&ResourceId::new("", "serviceaccounts"));
     loop {
         changed.mark_unchanged();
+        accounts.mark_unchanged();
         any.mark_unchanged();
         let mut waiting = false;
         for (name, record) in api.store.list(&resource, None).items {
@@ -37,6 +39,8 @@ pub(super) async fn run(api: Arc<Api>) {
             biased;
             () = api.stopping.cancelled() => return,
             result = changed.changed() => if result.is_err() { return },
+            // The account that every namespace has comes back when it is deleted.
+            result = accounts.changed() => if result.is_err() { return },
             // The content of a namespace that goes is watched through the whole log.
             result = any.changed(), if waiting => if result.is_err() { return },
         }

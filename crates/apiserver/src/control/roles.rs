@@ -39,7 +39,7 @@ fn resource() -> ResourceId {
 pub(crate) async fn aggregate_roles(api: &Api) -> Result<(), ApiError> {
     for _ in 0..DEPTH {
         let roles = api.store.list(&resource(), None).items;
-        let values: Vec<&Value> = roles.iter().map(|(_, record)| &record.value).collect();
+        let values: Vec<&Value> = roles.iter().map(|(_, record)| &*record.value).collect();
         let mut settled = true;
         for (name, record) in &roles {
             let Some(rules) = gathered(&record.value, &values) else { continue };
@@ -90,9 +90,7 @@ mod tests {
     #[test]
     fn rules_are_gathered_by_label_and_once() {
         let rule = |name: &str| json!({"apiGroups": [""], "resources": [name], "verbs": ["get"]});
-        let role = |name: &str, label: &str, rules: Value| {
-            json!({"metadata": {"name": name, "labels": {label: "true"}}, "rules": rules})
-        };
+        let role = |name: &str, label: &str, rules: Value| json!({"metadata": {"name": name, "labels": {label: "true"}}, "rules": rules});
         let mut all = role("all", "to-all", json!([rule("stale")]));
         all["aggregationRule"] = json!({"clusterRoleSelectors": [{"matchLabels": {"to-all": "true"}}]});
         let a = role("a", "to-all", json!([rule("pods"), rule("secrets")]));

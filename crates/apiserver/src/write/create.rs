@@ -97,7 +97,7 @@ impl Api {
                 candidate.set_metadata("name", json!(self.generated_name(base)));
             }
             let guard = self.namespace_guard(kind, &candidate)?;
-            let stored = self.finish_new(kind, candidate, terms, owned)?;
+            let stored = self.finish_new(kind, candidate, terms, owned).await?;
             let name = stored.object_name();
             if terms.dry_run {
                 return self.dry_create(kind, &name, stored);
@@ -142,14 +142,14 @@ impl Api {
     }
 
     /// Defaults, ownership and checks of a named new object.
-    fn finish_new(
+    async fn finish_new(
         &self,
         kind: &Kind,
         mut object: Value,
         terms: &Terms,
         owned: bool,
     ) -> Result<Value, ApiError> {
-        self.complete(kind, &mut object)?;
+        self.complete(kind, &mut object).await?;
         kind.fill_defaults(&mut object, None);
         if !owned {
             let (time, api_version) = (self.time(), kind.api_version());

@@ -27,7 +27,7 @@ use crate::kinds::{Kind, Source};
 use crate::object::Object;
 use crate::schema::FieldError;
 use crate::store::{Action, Expected, ObjectName, Record, Write, WriteError};
-use terms::Terms;
+use terms::{Terms, unknown};
 
 /// How often a write starts over when the object moved under it; upstream
 /// gives up after about as many (spec/apiserver.md 9.1).
@@ -96,18 +96,20 @@ impl Api {
             // Decoded once for all that follows.
             let stored_now: &Value = &live.value;
             let view = kind.view(&live);
-            let (object, owned) = match propose(&view)? {
+            let (mut object, owned) = match propose(&view)? {
                 Proposal::Unchanged => return Ok(live),
                 Proposal::Object { object, owned } => (object, owned),
             };
+            // What is unknown is said before what is wrong.
+            let findings: Vec<String> = kind.prune(&mut object).iter().map(|path| unknown(path)).collect();
+            terms.report(call, kind, &findings, &object)?;
             let time = self.time();
             let api_version = kind.api_version();
             let writer = terms.writer(kind, &api_version, door, &time);
             let settled = settle::settle(kind, &view, object, door, (!owned).then_some(&writer))?;
-            terms.report(call, kind, &settled.findings, &settled.object)?;
-            warn(call, kind, &settled.object);
-            self.admit(&terms.user, kind, &settled.object, Some(&view))?;
-            let stored = kind.stored_form(settled.object);
+            warn(call, kind, &settled);
+            self.admit(&terms.user, kind, &settled, Some(&view))?;
+            let stored = kind.stored_form(settled);
             if apply::same_but_times(stored_now, &stored) {
                 return Ok(live);
             }

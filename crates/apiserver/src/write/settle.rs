@@ -4,7 +4,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::terms::unknown;
 use crate::apply::{self, Writer};
 use crate::builtin::GenerationPolicy;
 use crate::http::status::ApiError;
@@ -33,12 +32,6 @@ impl Door {
     }
 }
 
-pub(super) struct Settled {
-    pub(super) object: Value,
-    /// Unknown fields, as texts of warnings.
-    pub(super) findings: Vec<String>,
-}
-
 /// Fields of `metadata` that only the server sets.
 const SERVER_FIELDS: [&str; 7] = [
     "name",
@@ -50,15 +43,15 @@ const SERVER_FIELDS: [&str; 7] = [
     "deletionGracePeriodSeconds",
 ];
 
-/// Computes the state to store. Without a `writer` managedFields stay as proposed.
+/// Computes the state to store from a proposal that holds no unknown fields.
+/// Without a `writer` managedFields stay as proposed.
 pub(super) fn settle(
     kind: &Kind,
     live: &Value,
-    mut proposed: Value,
+    proposed: Value,
     door: Door,
     writer: Option<&Writer<'_>>,
-) -> Result<Settled, ApiError> {
-    let findings = kind.prune(&mut proposed).iter().map(|path| unknown(path)).collect();
+) -> Result<Value, ApiError> {
     let invalid = |errors: &[FieldError]| ApiError::invalid(&kind.group, &kind.kind, live.name(), errors);
     check_immutable(live, &proposed).map_err(|error| invalid(&[error]))?;
     let mut object = match door {
@@ -80,7 +73,7 @@ pub(super) fn settle(
     }
     let mut errors = kind.check(&object, Some(live));
     errors.extend(new_finalizers(live, &object));
-    if errors.is_empty() { Ok(Settled { object, findings }) } else { Err(invalid(&errors)) }
+    if errors.is_empty() { Ok(object) } else { Err(invalid(&errors)) }
 }
 
 fn check_immutable(live: &Value, proposed: &Value) -> Result<(), FieldError> {

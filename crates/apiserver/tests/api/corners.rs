@@ -14,8 +14,8 @@ use okra_apiserver::{Chance, Clock, Options, Server, Storage, User};
 use serde_json::{Value, json};
 
 use crate::common::{
-    CONFIG_MAPS, GIZMOS, config_map, delete, get, gizmo, gizmo_server, metadata, patch, post, put, send, server,
-    until, until_gone,
+    CONFIG_MAPS, GIZMOS, config_map, delete, get, gizmo, gizmo_server, metadata, patch, post, put, send,
+    server, until, until_gone,
 };
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
@@ -89,7 +89,10 @@ async fn corner_08_a_patched_scale_is_answered_with_the_scale() {
     post(&client, GIZMOS, &gizmo("g", json!({"replicas": 1}))).await;
     let path = format!("{GIZMOS}/g/scale");
     let (status, scale) = patch(&client, &path, "merge-patch+json", &json!({"spec": {"replicas": 4}})).await;
-    assert_eq!((status, &scale["kind"], &scale["apiVersion"]), (StatusCode::OK, &json!("Scale"), &json!("autoscaling/v1")));
+    assert_eq!(
+        (status, &scale["kind"], &scale["apiVersion"]),
+        (StatusCode::OK, &json!("Scale"), &json!("autoscaling/v1"))
+    );
     assert_eq!(scale["spec"], json!({"replicas": 4}));
     assert_eq!(get(&client, &format!("{GIZMOS}/g")).await.1["spec"]["replicas"], 4);
 }
@@ -144,7 +147,8 @@ async fn corner_36_an_owner_in_another_namespace_is_reported_and_waited_for() {
     let client = Client::new(server.in_process(), "default");
     let other = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "other"}});
     post(&client, "/api/v1/namespaces", &other).await;
-    let (_, owner) = post(&client, "/api/v1/namespaces/other/configmaps", &config_map("owner", json!({}))).await;
+    let (_, owner) =
+        post(&client, "/api/v1/namespaces/other/configmaps", &config_map("owner", json!({}))).await;
     let mut dependent = config_map("dependent", json!({}));
     dependent["metadata"]["ownerReferences"] = json!([
         {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": metadata(&owner, "uid")},

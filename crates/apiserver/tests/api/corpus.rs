@@ -23,6 +23,7 @@
 //! server is documented to do, not from what ours prints.
 
 use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::LazyLock;
@@ -37,8 +38,9 @@ use crate::common::PATIENCE;
 /// Fewer commands than this are no corpus.
 const COMMANDS: usize = 150;
 
-/// kubectl by the name that the test run gives it.
-const PRELUDE: &str = "kubectl() { command \"${OKRA_KUBECTL:-kubectl}\" \"$@\"; }\n";
+/// kubectl by the name that the test run gives it. A program rather than a
+/// function of the shell, so that it can be put in the background and ended.
+const KUBECTL: &str = "#!/bin/sh\nPATH=$OUTER_PATH exec \"${OKRA_KUBECTL:-kubectl}\" \"$@\"\n";
 
 #[derive(Debug, Default)]
 struct Story {
@@ -75,7 +77,11 @@ impl Story {
                 }
                 (Some('$'), _) => {
                     let command = rest.to_owned();
-                    story.steps.push(Step::Command(Expected { line: index + 1, command, ..Expected::default() }));
+                    story.steps.push(Step::Command(Expected {
+                        line: index + 1,
+                        command,
+                        ..Expected::default()
+                    }));
                 }
                 (Some('|'), Some(Step::File { content, .. })) => {
                     content.push_str(rest);
@@ -111,9 +117,12 @@ impl Story {
 }
 
 async fn shell(folder: &Path, command: &str) -> Output {
+    let outer = std::env::var("PATH").unwrap();
     let child = Command::new("sh")
         .arg("-c")
-        .arg(format!("{PRELUDE}{command}"))
+        .arg(command)
+        .env("OUTER_PATH", &outer)
+        .env("PATH", format!("{}:{outer}", folder.join("bin").display()))
         .env("KUBECONFIG", folder.join("kubeconfig"))
         .env("HOME", folder)
         .current_dir(folder)
@@ -193,6 +202,10 @@ async fn tell(name: &str, text: &str) {
     let folder = tempfile::tempdir().unwrap();
     let endpoint = format!("https://{}", serving.local_address());
     std::fs::write(folder.path().join("kubeconfig"), server.kubeconfig(&endpoint, "test")).unwrap();
+    let kubectl = folder.path().join("bin/kubectl");
+    std::fs::create_dir(kubectl.parent().unwrap()).unwrap();
+    std::fs::write(&kubectl, KUBECTL).unwrap();
+    std::fs::set_permissions(&kubectl, std::fs::Permissions::from_mode(0o755)).unwrap();
     let faults = Story::parse(text).run(folder.path()).await;
     server.shutdown().await;
     assert!(faults.is_empty(), "{name}:\n{faults}");

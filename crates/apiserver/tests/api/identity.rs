@@ -109,7 +109,12 @@ async fn metrics_count_what_was_asked_and_need_a_right() {
     assert_eq!(status, StatusCode::OK);
     let text = text.as_str().expect("metrics are text");
     let counted = |line: &str| text.lines().any(|found| found.starts_with(line));
-    assert!(counted("apiserver_request_total{verb=\"list\",group=\"\",version=\"v1\",resource=\"configmaps\",subresource=\"\",code=\"200\"} 1"), "{text}");
+    assert!(
+        counted(
+            "apiserver_request_total{verb=\"list\",group=\"\",version=\"v1\",resource=\"configmaps\",subresource=\"\",code=\"200\"} 1"
+        ),
+        "{text}"
+    );
     assert!(counted("apiserver_storage_objects{resource=\"namespaces\"} 4"), "{text}");
     assert!(!text.contains("nonsense"), "a caller cannot make a series");
     let (status, answer) = get(&as_user(&server, "bob"), "/metrics").await;
@@ -147,9 +152,12 @@ async fn writes_and_reads_of_secrets_are_written_down_without_their_content() {
             (text(&line["verb"]), text(&object["resource"]), text(&object["name"]), line["code"].as_u64())
         })
         .collect();
-    let expected = [("create", "configmaps", "", 201), ("get", "secrets", "s", 404), ("delete", "configmaps", "a", 200)];
+    let expected =
+        [("create", "configmaps", "", 201), ("get", "secrets", "s", 404), ("delete", "configmaps", "a", 200)];
     let expected: Vec<_> = expected
-        .map(|(verb, resource, name, code)| (verb.to_owned(), resource.to_owned(), name.to_owned(), Some(code)))
+        .map(|(verb, resource, name, code)| {
+            (verb.to_owned(), resource.to_owned(), name.to_owned(), Some(code))
+        })
         .to_vec();
     assert_eq!(told, expected);
     assert_eq!(lines[0]["user"]["username"], "admin");

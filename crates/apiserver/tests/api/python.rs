@@ -8,8 +8,7 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 /// The stories that the program tells, in order.
-const STORIES: [&str; 7] =
-    ["crud", "pages", "patches", "watches", "tokens", "custom_resources", "errors"];
+const STORIES: [&str; 7] = ["crud", "pages", "patches", "watches", "tokens", "custom_resources", "errors"];
 
 /// How long the program may take: it starts slowly on a busy machine.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
@@ -32,7 +31,8 @@ async fn the_official_python_client_finds_everything_in_its_place() {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, output).await.expect("python ends").expect("python is installed");
+    let output =
+        tokio::time::timeout(PATIENCE, output).await.expect("python ends").expect("python is installed");
     let (told, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "after {told:?}:\n{error}");
     assert_eq!(told.lines().collect::<Vec<_>>(), STORIES);

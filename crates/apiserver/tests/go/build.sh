@@ -24,10 +24,11 @@ fetch() {
     mirror=$(apt-get indextargets --format '$(SITE)' | grep '/debian$' | head -n 1)
     echo "deb $mirror $suite main" > "$folder/sources.list"
     own_apt apt-get -qq update
+    # Of alternatives apt names both; the older protobuf would lie over the newer.
     packages=$(own_apt apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
         --no-replaces --no-enhances golang-k8s-client-go-dev "golang-$go-go" "golang-$go-src" |
         grep -E "^golang-(github|gopkg|go|google|k8s|goprotobuf|protobuf|opentelemetry|uber|$go|.*-dev)" |
-        grep -vE '^golang-(go|src|any)$' | sort -u)
+        grep -vE '^golang-(go|src|any)$|protobuf-1-3' | sort -u)
     # shellcheck disable=SC2086
     (cd "$folder/debs" && own_apt apt-get -qq download $packages)
     for package in "$folder"/debs/*.deb; do
@@ -40,4 +41,4 @@ fetch() {
 [ -e "$folder/.fetched" ] || fetch
 export GOROOT="$folder/root/usr/lib/go-$go" GOPATH="$folder/root/usr/share/gocode"
 export GOCACHE="$folder/build" GO111MODULE=off CGO_ENABLED=0
-cd "$here" && "$GOROOT/bin/go" build -o "$folder/client" .
+cd "$here" && "$GOROOT/bin/go" build -ldflags "-s -w" -o "$folder/client" .

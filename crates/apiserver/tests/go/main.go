@@ -57,7 +57,7 @@ func main() {
 	// What the generated clients send by default for built-in kinds.
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
-	program := program{config: config, core: kubernetes.NewForConfigOrDie(config)}
+	own := program{config: config, core: kubernetes.NewForConfigOrDie(config)}
 	stories := []struct {
 		name string
 		tell func(context.Context, program) error
@@ -73,7 +73,7 @@ func main() {
 	}
 	for _, story := range stories {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		if err := story.tell(ctx, program); err != nil {
+		if err := story.tell(ctx, own); err != nil {
 			fail(story.name, err)
 		}
 		cancel()

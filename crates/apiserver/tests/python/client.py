@@ -207,7 +207,7 @@ def custom_resources():
         api_version="example.com/v1", kind="Widget"
     )
     body = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {"size": 5}}
-    applied = widgets.server_side_apply(body, name="w", namespace=NAMESPACE, field_manager="python")
+    applied = widgets.server_side_apply(body, name="w", namespace=NAMESPACE, field_manager="python", force_conflicts=True)
     assert applied.spec.size == 5
     assert any(entry.operation == "Apply" for entry in applied.metadata.managedFields)
     extensions.delete_custom_resource_definition("widgets.example.com")

@@ -2,6 +2,8 @@
 //! one at full size, the others at zero, numbered in the order in which they
 //! were last in use. It is what `kubectl rollout history` and `undo` read.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -35,7 +37,7 @@ const HISTORY: u64 = 10;
 pub(super) async fn roll(api: &Api, name: &ObjectName) -> Result<(), ApiError> {
     let deployments = ResourceId::new("apps", "deployments");
     let Some(live) = api.store.get(&deployments, name) else { return Ok(()) };
-    let deployment = &live.value;
+    let deployment: &Value = &live.value;
     if deployment.is_deleting() || deployment["spec"]["paused"] == true {
         return Ok(());
     }
@@ -62,11 +64,12 @@ pub(super) async fn roll(api: &Api, name: &ObjectName) -> Result<(), ApiError> {
 
 fn replica_sets(api: &Api, deployment: &Value) -> Vec<Value> {
     let list = api.store.list(&ResourceId::new("apps", "replicasets"), Some(deployment.namespace()));
-    let owned = |set: &&Value| {
-        let owners = set.owner_references().iter();
-        owners.into_iter().any(|owner| owner["controller"] == true && owner["uid"] == deployment.uid())
+    let owned = |set: &Value| {
+        let mut owners = set.owner_references().iter();
+        owners.any(|owner| owner["controller"] == true && owner["uid"] == deployment.uid())
     };
-    list.items.iter().map(|(_, record)| &record.value).filter(owned).cloned().collect()
+    let sets = list.items.iter().map(|(_, record)| record.peek());
+    sets.filter(|set| owned(set)).map(Cow::into_owned).collect()
 }
 
 /// A ReplicaSet's template as the Deployment wrote it.
@@ -219,6 +222,9 @@ mod tests {
     fn another_template_has_another_name() {
         let mut changed = deployment();
         changed["spec"]["template"]["spec"]["containers"] = json!([{"name": "c"}]);
-        assert_ne!(replica_set(&changed, 1)["metadata"]["name"], replica_set(&deployment(), 1)["metadata"]["name"]);
+        assert_ne!(
+            replica_set(&changed, 1)["metadata"]["name"],
+            replica_set(&deployment(), 1)["metadata"]["name"]
+        );
     }
 }
