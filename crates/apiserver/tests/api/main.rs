@@ -17,18 +17,18 @@
 //! | 8 | corners.rs |
 //! | 9 | watches.rs |
 //! | 10 | watches.rs |
-//! | 11 | watches.rs |
-//! | 12 | – |
+//! | 11 | streams.rs, watches.rs |
+//! | 12 | streams.rs |
 //! | 13 | kubectl.rs, watches.rs |
 //! | 14 | watches.rs |
 //! | 15 | watches.rs |
 //! | 16 | watches.rs |
 //! | 17 | watches.rs |
-//! | 18 | – |
+//! | 18 | streams.rs |
 //! | 19 | lists.rs, src/store/tests.rs |
-//! | 20 | – |
+//! | 20 | pages.rs |
 //! | 21 | lists.rs |
-//! | 22 | src/store/tests.rs |
+//! | 22 | src/store/tests.rs, tests/history/crashes.rs, tests/history/seeds.rs |
 //! | 23 | crud.rs |
 //! | 24 | src/apply/tests.rs |
 //! | 25 | crud.rs |
@@ -55,12 +55,12 @@
 //! | 46 | crud.rs |
 //! | 47 | definitions.rs |
 //! | 48 | lists.rs |
-//! | 49 | src/selector/tests.rs |
+//! | 49 | lists.rs, src/selector/tests.rs |
 //! | 50 | transport.rs |
 //! | 51 | corners.rs |
-//! | 52 | src/limits.rs |
-//! | 53 | – |
-//! | 54 | corners.rs |
+//! | 52 | limits.rs, src/limits.rs |
+//! | 53 | streams.rs |
+//! | 54 | corners.rs, streams.rs |
 //! | 55 | corners.rs, runtime.rs, src/builtin/tests.rs |
 //! | 56 | runtime.rs |
 //! | 57 | src/apply/tests.rs |
