@@ -48,7 +48,7 @@ pub(crate) fn reply(kind: &Arc<Kind>, metadata: &Value, records: Vec<Arc<Record>
         let piece = items.next()?;
         Some((piece, items))
     });
-    Reply::stream(stream::once(async move { Bytes::from(first) }).chain(rest).boxed())
+    Reply::pieces(stream::once(async move { Bytes::from(first) }).chain(rest).boxed())
 }
 
 impl Items {

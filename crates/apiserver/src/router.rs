@@ -189,7 +189,9 @@ fn other<B>(
     query: &Query,
     request: &Request<B>,
 ) -> Result<Reply, ApiError> {
-    let open = ["/healthz", "/livez", "/readyz", "/version"].contains(&path);
+    // Some clients write a slash behind the last word.
+    let place = if path == "/" { path } else { path.trim_end_matches('/') };
+    let open = ["/healthz", "/livez", "/readyz", "/version"].contains(&place);
     match user {
         Some(user) => api.authorize(&user, &Attributes::other("get", path))?,
         None if open => {}
@@ -198,10 +200,10 @@ fn other<B>(
     if request.method() != Method::GET {
         return Err(ApiError::method_not_allowed());
     }
-    if path == "/metrics" {
+    if place == "/metrics" {
         return Ok(crate::metrics::answer(api));
     }
-    if let Some(reply) = crate::health::answer(api, path, query)? {
+    if let Some(reply) = crate::health::answer(api, place, query)? {
         return Ok(reply);
     }
     crate::discovery::answer(api, path, query, request.headers())

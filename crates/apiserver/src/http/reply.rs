@@ -6,8 +6,8 @@ use std::io::Write;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, VARY, WARNING};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Frame;
@@ -36,6 +36,9 @@ const SHORT_WARNING: usize = 256;
 
 enum Content {
     Full(Bytes),
+    /// A long body, made while it is sent.
+    Pieces(BoxStream<'static, Bytes>),
+    /// A watch: what is told must leave at once.
     Stream(BoxStream<'static, Bytes>),
 }
 
@@ -72,6 +75,11 @@ impl Reply {
         }
     }
 
+    /// A JSON document in pieces, longer than one wants in memory.
+    pub(crate) fn pieces(pieces: BoxStream<'static, Bytes>) -> Self {
+        Self::new(200, "application/json", Content::Pieces(pieces))
+    }
+
     /// Lines of a watch.
     pub(crate) fn stream(lines: BoxStream<'static, Bytes>) -> Self {
         Self::new(200, "application/json", Content::Stream(lines))
@@ -102,18 +110,16 @@ impl Reply {
         self
     }
 
-    /// Packs a large body.
+    /// Packs a large body; a watch is never held back to be packed.
     fn packed(mut self) -> Self {
-        let Content::Full(bytes) = &self.content else { return self };
-        if bytes.len() <= GZIP_BYTES {
-            return self;
-        }
-        let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::new(GZIP_LEVEL));
-        if let Ok(packed) = encoder.write_all(bytes).and_then(|()| encoder.finish()) {
-            self.content = Content::Full(packed.into());
-            self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            self.headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
-        }
+        let pieces = match self.content {
+            Content::Full(bytes) if bytes.len() > GZIP_BYTES => stream::iter([bytes]).boxed(),
+            Content::Pieces(pieces) => pieces,
+            Content::Full(_) | Content::Stream(_) => return self,
+        };
+        self.content = Content::Pieces(gzip(pieces));
+        self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        self.headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
         self
     }
 
@@ -135,7 +141,9 @@ impl Reply {
         let own = if gzip { self.packed() } else { self };
         let body = match own.content {
             Content::Full(bytes) => Full::new(bytes).boxed_unsync(),
-            Content::Stream(lines) => StreamBody::new(lines.map(|line| Ok(Frame::data(line)))).boxed_unsync(),
+            Content::Pieces(lines) | Content::Stream(lines) => {
+                StreamBody::new(lines.map(|line| Ok(Frame::data(line)))).boxed_unsync()
+            }
         };
         let mut response = Response::new(body);
         *response.status_mut() = StatusCode::from_u16(own.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -157,6 +165,23 @@ impl Reply {
         }
         response
     }
+}
+
+/// The same bytes, packed piece by piece.
+fn gzip(pieces: BoxStream<'static, Bytes>) -> BoxStream<'static, Bytes> {
+    let encoder = GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL));
+    let packed = stream::unfold((pieces, Some(encoder)), |(mut pieces, encoder)| async move {
+        let mut encoder = encoder?;
+        if let Some(piece) = pieces.next().await {
+            encoder.write_all(&piece).expect("memory takes all bytes");
+            let ready = std::mem::take(encoder.get_mut());
+            return Some((Bytes::from(ready), (pieces, Some(encoder))));
+        }
+        let rest = encoder.finish().expect("memory takes all bytes");
+        Some((rest.into(), (pieces, None)))
+    });
+    // The packer keeps small pieces back; an empty chunk would end an HTTP/1.1 body.
+    packed.filter(|piece| std::future::ready(!piece.is_empty())).boxed()
 }
 
 /// Compact with a newline, or indented without one (spec/apiserver.md 2.4).
