@@ -44,6 +44,7 @@ mod read;
 mod router;
 mod server;
 mod services;
+mod stack;
 mod store;
 mod subresources;
 mod tls;

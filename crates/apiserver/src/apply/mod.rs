@@ -6,6 +6,7 @@
 mod kubectl;
 mod managers;
 mod merge;
+mod scale;
 mod set;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ mod update;
 
 use crate::schema::Schema;
 use managers::{Manager, Managers, Operation, list_of};
+pub use scale::{SCALE, apply_scale, set as set_at};
 use serde_json::{Value, json};
 use set::{FieldSet, field_element};
 use typed::{Comparison, compare, present, specified};
@@ -253,7 +255,7 @@ struct Conflicts(Vec<(Manager, FieldSet)>);
 impl Attempt<'_> {
     fn run(&self, force: bool) -> Result<Outcome, Conflicts> {
         let (schema, writer) = (self.schema, self.writer);
-        let mut managers = self.live_managers();
+        let mut managers = self.live.map(|live| live_managers(schema, live, writer)).unwrap_or_default();
         let empty = json!({});
         let live = self.live.unwrap_or(&empty);
         let mut own = Manager::new(writer, Operation::Apply);
@@ -299,28 +301,6 @@ impl Attempt<'_> {
         })
     }
 
-    /// The stored entries, fitted to the schema of today. An object nobody tracked belongs, as a whole, to
-    /// `before-first-apply`.
-    fn live_managers(&self) -> Managers {
-        let Some(live) = self.live else { return Managers::default() };
-        let mut managers = Managers::of(live);
-        if managers.0.is_empty() {
-            let created = live.get("metadata").and_then(|metadata| metadata.get("creationTimestamp"));
-            let first = Writer {
-                manager: "before-first-apply",
-                time: created.and_then(Value::as_str).unwrap_or_default(),
-                subresource: "",
-                ..*self.writer
-            };
-            let comparison = strip(compare(self.schema, &json!({}), live), &first);
-            update::record(&mut managers, &comparison, &first);
-        }
-        for manager in &mut managers.0 {
-            manager.set = merge::reconcile(Some(self.schema), &manager.set);
-        }
-        managers
-    }
-
     /// Removes what the manager applied before, applies no longer, and nobody owns (step 5).
     fn prune(&self, merged: Value, before: &FieldSet, owned: &FieldSet) -> Value {
         let schema = Some(self.schema);
@@ -364,6 +344,27 @@ impl Attempt<'_> {
         });
         Err(ApplyError::Conflicts(listed.collect()))
     }
+}
+
+/// The stored entries, fitted to the schema of today. An object nobody tracked belongs, as a whole, to
+/// `before-first-apply`.
+fn live_managers(schema: &Schema, live: &Value, writer: &Writer<'_>) -> Managers {
+    let mut managers = Managers::of(live);
+    if managers.0.is_empty() {
+        let created = live.get("metadata").and_then(|metadata| metadata.get("creationTimestamp"));
+        let first = Writer {
+            manager: "before-first-apply",
+            time: created.and_then(Value::as_str).unwrap_or_default(),
+            subresource: "",
+            ..*writer
+        };
+        let comparison = strip(compare(schema, &json!({}), live), &first);
+        update::record(&mut managers, &comparison, &first);
+    }
+    for manager in &mut managers.0 {
+        manager.set = merge::reconcile(Some(schema), &manager.set);
+    }
+    managers
 }
 
 /// Reads the managedFields of an object as pairs of manager and paths, for tests and diagnostics.

@@ -100,12 +100,12 @@ fn a2_a_dropped_field_is_removed() {
 }
 
 #[test]
-fn a3_h_57_equal_values_are_owned_together() {
+fn a3_corner_57_equal_values_are_owned_together() {
     let both = ok(Some(&a1()), "b", data(json!({"x": "1"})));
     assert_eq!(owned_by(&both, "a"), [".data.x", ".data.y"]);
     assert_eq!(owned_by(&both, "b"), [".data.x"]);
     let dropped = ok(Some(&both), "a", data(json!({"y": "2"})));
-    assert_eq!(dropped["data"], json!({"x": "1", "y": "2"}), "h_58: what another manager owns stays");
+    assert_eq!(dropped["data"], json!({"x": "1", "y": "2"}), "corner 58: what another manager owns stays");
     assert_eq!(owned_by(&dropped, "b"), [".data.x"]);
 }
 
@@ -137,7 +137,7 @@ fn a6_an_update_takes_the_field() {
 }
 
 #[test]
-fn a7_h_24_the_same_body_again_changes_nothing() {
+fn a7_corner_24_the_same_body_again_changes_nothing() {
     let later = at("a", "2027-01-01T00:00:00Z");
     let again = apply(&schema(), Some(&a1()), &data(json!({"x": "1", "y": "2"})), &later, false).unwrap();
     assert_eq!(again, Outcome::Unchanged);
@@ -162,7 +162,7 @@ fn a8_list_maps_merge_by_key() {
 }
 
 #[test]
-fn h_59_the_applied_order_decides_and_live_items_keep_their_neighbours() {
+fn corner_59_the_applied_order_decides_and_live_items_keep_their_neighbours() {
     let first = ok(None, "a", list(&["q", "r"]));
     let second = ok(Some(&first), "a", list(&["new", "r", "q"]));
     assert_eq!(names(&second), ["new", "r", "q"]);
@@ -326,7 +326,7 @@ fn a21_kubectl_does_not_take_what_somebody_changed_since() {
 }
 
 #[test]
-fn h_60_apply_and_update_of_one_name_are_two_entries() {
+fn corner_60_apply_and_update_of_one_name_are_two_entries() {
     let object = put(Some(&a1()), "a", |new| new["data"]["z"] = json!("1"));
     let entries = object["metadata"]["managedFields"].as_array().unwrap();
     let operations: Vec<&str> = entries.iter().map(|entry| entry["operation"].as_str().unwrap()).collect();

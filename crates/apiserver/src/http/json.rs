@@ -2,24 +2,89 @@
 
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
+
+/// Deepest nesting of a document. Clients on serde_json (kube-rs) read 127 levels, of which a list or a watch event
+/// around an object takes up to three; and every function that walks an object calls itself once a level.
+pub(crate) const DEPTH: usize = 120;
+
+/// A key that occurs more than once; its text is the one of a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Duplicate {
+    /// The path of the key.
+    Path(String),
+    /// The line of the second key, and the key; only YAML has lines that mean something.
+    Line(u64, String),
+}
+
+impl fmt::Display for Duplicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "duplicate field {path:?}"),
+            Self::Line(line, key) => write!(f, "line {line}: key {key:?} already set in map"),
+        }
+    }
+}
 
 /// A decoded document.
 #[derive(Debug)]
 pub(crate) struct Decoded {
     pub(crate) value: Value,
-    /// Paths of keys that occur more than once, as met; the last value won.
-    pub(crate) duplicates: Vec<String>,
+    /// Keys that occur more than once, as met; the last value won.
+    pub(crate) duplicates: Vec<Duplicate>,
 }
 
-/// Decodes one JSON document.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, serde_json::Error> {
-    let mut duplicates = Vec::new();
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Node { path: &Path::Root, duplicates: &mut duplicates }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok(Decoded { value, duplicates })
+impl<'de> Deserialize<'de> for Decoded {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut duplicates = Vec::new();
+        let value = Node { path: &Path::Root, duplicates: &mut duplicates }.deserialize(deserializer)?;
+        Ok(Decoded { value, duplicates })
+    }
+}
+
+/// Decodes one JSON document. The error is Go's text where clients know it.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Decoded, String> {
+    if is_too_deep(bytes) {
+        return Err("exceeded max depth".to_owned());
+    }
+    serde_json::from_slice(bytes).map_err(|error: serde_json::Error| {
+        if error.is_eof() { "unexpected end of JSON input".to_owned() } else { error.to_string() }
+    })
+}
+
+/// Whether brackets are nested deeper than [`DEPTH`]; looks at each byte once and never calls itself.
+fn is_too_deep(bytes: &[u8]) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > DEPTH {
+                    return true;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether a value that came some other way is nested deeper than [`DEPTH`].
+pub(crate) fn is_deep(value: &Value) -> bool {
+    fn reaches(value: &Value, left: usize) -> bool {
+        match value {
+            Value::Array(items) => left == 0 || items.iter().any(|item| reaches(item, left - 1)),
+            Value::Object(members) => left == 0 || members.values().any(|member| reaches(member, left - 1)),
+            _ => false,
+        }
+    }
+    reaches(value, DEPTH)
 }
 
 /// Where in the document a value stands; only written out for a finding.
@@ -42,7 +107,7 @@ impl fmt::Display for Path<'_> {
 
 struct Node<'a> {
     path: &'a Path<'a>,
-    duplicates: &'a mut Vec<String>,
+    duplicates: &'a mut Vec<Duplicate>,
 }
 
 impl<'de> DeserializeSeed<'de> for Node<'_> {
@@ -104,7 +169,7 @@ impl<'de> Visitor<'de> for Node<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             let path = Path::Field(self.path, &key);
             if map.contains_key(&key) {
-                self.duplicates.push(path.to_string());
+                self.duplicates.push(Duplicate::Path(path.to_string()));
             }
             let value = entries.next_value_seed(Node { path: &path, duplicates: self.duplicates })?;
             map.insert(key, value);
@@ -121,7 +186,19 @@ mod tests {
     fn duplicates_are_named_and_the_last_value_wins() {
         let decoded = decode(br#"{"spec":{"a":1,"b":[{"c":1,"c":2}],"a":3}}"#).unwrap();
         assert_eq!(decoded.value, serde_json::json!({"spec": {"a": 3, "b": [{"c": 2}]}}));
-        assert_eq!(decoded.duplicates, ["spec.b[0].c", "spec.a"]);
+        let texts: Vec<String> = decoded.duplicates.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["duplicate field \"spec.b[0].c\"", "duplicate field \"spec.a\""]);
+    }
+
+    #[test]
+    fn nesting_is_limited_and_brackets_in_texts_do_not_count() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(decode(nested(DEPTH).as_bytes()).is_ok());
+        assert_eq!(decode(nested(DEPTH + 1).as_bytes()).unwrap_err(), "exceeded max depth");
+        assert_eq!(decode("[".repeat(1 << 20).as_bytes()).unwrap_err(), "exceeded max depth");
+        let text = format!(r#"{{"a": "{}\"{}"}}"#, "[".repeat(500), "{".repeat(500));
+        assert!(decode(text.as_bytes()).is_ok());
+        assert_eq!(decode(b"{\"a\": [").unwrap_err(), "unexpected end of JSON input");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::convert::Infallible;
 use std::io::Write;
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -194,18 +196,26 @@ pub(crate) fn encode_json(value: &Value, pretty: bool) -> Bytes {
     bytes.into()
 }
 
+/// The warnings as headers: each once, and no more than all together may have; a body can hold more unknown fields
+/// than an answer can have headers.
 fn warning_headers(warnings: &[String]) -> Vec<HeaderValue> {
-    let mut unique: Vec<String> = Vec::new();
-    for warning in warnings {
-        let clean: String = warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        if !unique.contains(&clean) {
-            unique.push(clean);
-        }
-    }
+    let clean = |warning: &String| -> String {
+        warning.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    };
+    let mut seen = BTreeSet::new();
+    let unique: Vec<String> =
+        warnings.iter().map(clean).filter(|warning| seen.insert(warning.clone())).collect();
     let total: usize = unique.iter().map(|warning| warning.chars().count()).sum();
     let limit = if total > WARNING_CHARACTERS { SHORT_WARNING } else { WARNING_CHARACTERS };
-    let headers = unique.iter().map(|warning| {
-        let text: String = warning.chars().take(limit).collect();
+    let mut left = WARNING_CHARACTERS;
+    let texts = unique.iter().map(|warning| warning.chars().take(limit).collect::<String>());
+    let texts = texts.take_while(|text| {
+        let length = text.chars().count();
+        let fits = length <= left;
+        left = left.saturating_sub(length);
+        fits
+    });
+    let headers = texts.map(|text| {
         let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
         HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes())
     });

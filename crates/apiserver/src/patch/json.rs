@@ -2,12 +2,20 @@
 //! member, `replace` of a missing member sets it, negative list positions count from the end.
 
 use super::PatchError;
+use crate::schema::TypeMismatch;
 use serde_json::Value;
 
 /// Most operations of one patch (upstream's limit).
 pub const OPERATION_LIMIT: usize = 10_000;
 /// Most bytes that `copy` operations may add up to; a few of them could otherwise double a document many times.
 pub const COPY_LIMIT: usize = 3 * 1024 * 1024;
+
+/// Most list items and object members that the operations may move or look through; thousands of them at the front of
+/// a long list would otherwise move it thousands of times.
+pub const WORK_LIMIT: usize = 20_000_000;
+/// Deepest nesting of the result: `move` can build any depth out of nothing, and all that walks an object calls itself
+/// once a level.
+const DEPTH_LIMIT: usize = crate::http::json::DEPTH;
 
 /// A parsed RFC 6902 document.
 #[derive(Debug, Clone)]
@@ -29,7 +37,7 @@ impl JsonPatch {
         let items = match document {
             Value::Null => &[][..],
             Value::Array(items) => items.as_slice(),
-            other => return Err(undecodable(go_type(other), "[]handlers.jsonPatchOp")),
+            other => return Err(undecodable(TypeMismatch::go_name(other), "[]handlers.jsonPatchOp")),
         };
         if items.len() > OPERATION_LIMIT {
             return Err(PatchError::TooManyOperations { limit: OPERATION_LIMIT, count: items.len() });
@@ -40,12 +48,11 @@ impl JsonPatch {
 
     /// Applies all operations or none.
     pub fn apply(&self, target: &Value) -> Result<Value, PatchError> {
-        let mut document = target.clone();
-        let mut copied = 0;
+        let mut work = Work { document: target.clone(), copied: 0, moved: 0 };
         for operation in &self.operations {
-            operation.apply(&mut document, &mut copied)?;
+            work.apply(operation)?;
         }
-        Ok(document)
+        Ok(work.document)
     }
 
     /// The members of operations that RFC 6902 does not know, as `[0].foo` (for `fieldValidation`).
@@ -62,17 +69,6 @@ impl JsonPatch {
     }
 }
 
-fn go_type(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
-}
-
 fn undecodable(found: &str, wanted: &str) -> PatchError {
     PatchError::Malformed(format!("json: cannot unmarshal {found} into Go value of type {wanted}"))
 }
@@ -80,14 +76,14 @@ fn undecodable(found: &str, wanted: &str) -> PatchError {
 impl Operation {
     fn parse(item: &Value) -> Result<Self, PatchError> {
         let Value::Object(members) = item else {
-            return Err(undecodable(go_type(item), "handlers.jsonPatchOp"));
+            return Err(undecodable(TypeMismatch::go_name(item), "handlers.jsonPatchOp"));
         };
         let text = |name: &str| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
             Some(other) => Err(PatchError::Malformed(format!(
                 "json: cannot unmarshal {} into Go struct field jsonPatchOp.{name} of type string",
-                go_type(other)
+                TypeMismatch::go_name(other)
             ))),
         };
         Ok(Operation {
@@ -98,31 +94,131 @@ impl Operation {
         })
     }
 
-    fn apply(&self, document: &mut Value, copied: &mut usize) -> Result<(), PatchError> {
-        let path = self.path.as_deref().ok_or_else(|| rejected("operation has no path"))?;
-        match self.op.as_str() {
-            "add" => add(document, path, self.value.clone()),
-            "remove" => remove(document, path).map(drop),
-            "replace" => replace(document, path, self.value.clone()),
-            "test" => test(document, path, &self.value),
+    fn from(&self) -> Result<&str, PatchError> {
+        self.from.as_deref().ok_or_else(|| rejected("operation has no from"))
+    }
+}
+
+/// A document under its operations, and what they have cost so far.
+struct Work {
+    document: Value,
+    copied: usize,
+    moved: usize,
+}
+
+impl Work {
+    fn apply(&mut self, operation: &Operation) -> Result<(), PatchError> {
+        let path = operation.path.as_deref().ok_or_else(|| rejected("operation has no path"))?;
+        match operation.op.as_str() {
+            "add" => self.add(path, operation.value.clone()),
+            "remove" => self.remove(path).map(drop),
+            "replace" => self.replace(path, operation.value.clone()),
+            "test" => test(&self.document, path, &operation.value),
             "move" => {
-                let moved = remove(document, self.from()?)?;
-                add(document, path, moved)
+                let moved = self.remove(operation.from()?)?;
+                self.add(path, moved)
             }
             "copy" => {
-                let source = get(document, self.from()?)?.cloned().unwrap_or(Value::Null);
-                *copied += source.to_string().len();
-                if *copied > COPY_LIMIT {
+                let source = get(&self.document, operation.from()?)?.cloned().unwrap_or(Value::Null);
+                self.copied += source.to_string().len();
+                if self.copied > COPY_LIMIT {
                     return Err(rejected(&format!("copy operations exceed {COPY_LIMIT} bytes")));
                 }
-                add(document, path, source)
+                self.add(path, source)
             }
             unknown => Err(rejected(&format!("unexpected kind: {unknown}"))),
         }
     }
 
-    fn from(&self) -> Result<&str, PatchError> {
-        self.from.as_deref().ok_or_else(|| rejected("operation has no from"))
+    fn pay(&mut self, items: usize) -> Result<(), PatchError> {
+        self.moved = self.moved.saturating_add(items);
+        if self.moved > WORK_LIMIT {
+            return Err(rejected(&format!("operations move more than {WORK_LIMIT} items")));
+        }
+        Ok(())
+    }
+
+    /// Refuses a value that would end up too deep, and pays for the look at it.
+    fn check_depth(&mut self, path: &str, value: &Value) -> Result<(), PatchError> {
+        let above = path.matches('/').count();
+        let mut seen = 0;
+        let deepest = depth(value, &mut seen);
+        self.pay(seen)?;
+        if above + deepest > DEPTH_LIMIT {
+            return Err(rejected(&format!("the result is nested deeper than {DEPTH_LIMIT}")));
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: &str, value: Value) -> Result<(), PatchError> {
+        self.check_depth(path, &value)?;
+        if path.is_empty() {
+            self.document = value;
+            return Ok(());
+        }
+        let (parent, last) = split(path)?;
+        let mut behind = 0;
+        match container_mut(&mut self.document, parent) {
+            Some(Value::Object(members)) => {
+                members.insert(last, value);
+            }
+            Some(Value::Array(items)) if last == "-" => items.push(value),
+            Some(Value::Array(items)) => {
+                let index = slot(&last, items.len() + 1).ok_or_else(|| missing(path))?;
+                behind = items.len() - index;
+                items.insert(index, value);
+            }
+            _ => return Err(missing(path)),
+        }
+        self.pay(behind)
+    }
+
+    fn replace(&mut self, path: &str, value: Value) -> Result<(), PatchError> {
+        self.check_depth(path, &value)?;
+        if path.is_empty() {
+            self.document = value;
+            return Ok(());
+        }
+        let (parent, last) = split(path)?;
+        match container_mut(&mut self.document, parent) {
+            Some(Value::Object(members)) => {
+                members.insert(last, value);
+                Ok(())
+            }
+            Some(Value::Array(items)) => {
+                let index = slot(&last, items.len()).ok_or_else(|| missing(path))?;
+                items[index] = value;
+                Ok(())
+            }
+            _ => Err(missing(path)),
+        }
+    }
+
+    fn remove(&mut self, path: &str) -> Result<Value, PatchError> {
+        let (parent, last) = split(path)?;
+        let (removed, behind) = match container_mut(&mut self.document, parent) {
+            Some(Value::Object(members)) => {
+                let count = members.len();
+                (members.shift_remove(&last).ok_or_else(|| missing(path))?, count)
+            }
+            Some(Value::Array(items)) => {
+                let index = slot(&last, items.len()).ok_or_else(|| missing(path))?;
+                (items.remove(index), items.len() - index)
+            }
+            _ => return Err(missing(path)),
+        };
+        self.pay(behind)?;
+        Ok(removed)
+    }
+}
+
+/// How deep a value is nested; counts the nodes it looks at.
+fn depth(value: &Value, seen: &mut usize) -> usize {
+    *seen += 1;
+    match value {
+        Value::Array(items) => 1 + items.iter().map(|item| depth(item, seen)).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(|member| depth(member, seen)).max().unwrap_or(0),
+        _ => 0,
     }
 }
 
@@ -199,60 +295,4 @@ fn get<'v>(document: &'v Value, path: &str) -> Result<Option<&'v Value>, PatchEr
 fn test(document: &Value, path: &str, expected: &Value) -> Result<(), PatchError> {
     let found = get(document, path)?.unwrap_or(&Value::Null);
     if found == expected { Ok(()) } else { Err(rejected(&format!("testing value {path} failed"))) }
-}
-
-fn add(document: &mut Value, path: &str, value: Value) -> Result<(), PatchError> {
-    if path.is_empty() {
-        *document = value;
-        return Ok(());
-    }
-    let (parent, last) = split(path)?;
-    match container_mut(document, parent) {
-        Some(Value::Object(members)) => {
-            members.insert(last, value);
-            Ok(())
-        }
-        Some(Value::Array(items)) if last == "-" => {
-            items.push(value);
-            Ok(())
-        }
-        Some(Value::Array(items)) => {
-            let index = slot(&last, items.len() + 1).ok_or_else(|| missing(path))?;
-            items.insert(index, value);
-            Ok(())
-        }
-        _ => Err(missing(path)),
-    }
-}
-
-fn replace(document: &mut Value, path: &str, value: Value) -> Result<(), PatchError> {
-    if path.is_empty() {
-        *document = value;
-        return Ok(());
-    }
-    let (parent, last) = split(path)?;
-    match container_mut(document, parent) {
-        Some(Value::Object(members)) => {
-            members.insert(last, value);
-            Ok(())
-        }
-        Some(Value::Array(items)) => {
-            let index = slot(&last, items.len()).ok_or_else(|| missing(path))?;
-            items[index] = value;
-            Ok(())
-        }
-        _ => Err(missing(path)),
-    }
-}
-
-fn remove(document: &mut Value, path: &str) -> Result<Value, PatchError> {
-    let (parent, last) = split(path)?;
-    match container_mut(document, parent) {
-        Some(Value::Object(members)) => members.shift_remove(&last).ok_or_else(|| missing(path)),
-        Some(Value::Array(items)) => {
-            let index = slot(&last, items.len()).ok_or_else(|| missing(path))?;
-            Ok(items.remove(index))
-        }
-        _ => Err(missing(path)),
-    }
 }

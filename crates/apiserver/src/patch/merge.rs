@@ -1,21 +1,20 @@
 //! RFC 7386: null deletes, objects merge, everything else replaces.
 
 use super::PatchError;
+use crate::schema::TypeMismatch;
 use serde_json::{Map, Value};
 
 /// Applies a merge patch in place; the patch must be an object (`null` is one without members).
 pub fn merge_patch(target: &mut Value, patch: &Value) -> Result<(), PatchError> {
-    let found = match patch {
+    match patch {
         Value::Object(_) => {
             merge(target, patch);
             return Ok(());
         }
         Value::Null => return Ok(()),
-        Value::Array(_) => "array",
-        Value::String(_) => "string",
-        Value::Number(_) => "number",
-        Value::Bool(_) => "bool",
-    };
+        _ => {}
+    }
+    let found = TypeMismatch::go_name(patch);
     Err(PatchError::Malformed(format!(
         "json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
     )))
@@ -30,11 +29,10 @@ fn merge(target: &mut Value, patch: &Value) {
         *target = Value::Object(Map::new());
     }
     let Value::Object(fields) = target else { return };
+    remove_nulls(fields, members);
     for (name, value) in members {
         match (value, fields.get_mut(name)) {
-            (Value::Null, _) => {
-                fields.shift_remove(name);
-            }
+            (Value::Null, _) => {}
             (_, Some(present)) => merge(present, value),
             (_, None) => {
                 let mut fresh = Value::Null;
@@ -42,5 +40,13 @@ fn merge(target: &mut Value, patch: &Value) {
                 fields.insert(name.clone(), fresh);
             }
         }
+    }
+}
+
+/// Removes every field that the patch says is null, in one pass: taking them out one by one would move all that stand
+/// behind, each time.
+pub(super) fn remove_nulls(fields: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    if patch.values().any(Value::is_null) {
+        fields.retain(|name, _| !patch.get(name).is_some_and(Value::is_null));
     }
 }

@@ -6,8 +6,9 @@ mod strategic;
 #[cfg(test)]
 mod tests;
 
-pub use json::{COPY_LIMIT, JsonPatch, OPERATION_LIMIT};
+pub use json::{COPY_LIMIT, JsonPatch, OPERATION_LIMIT, WORK_LIMIT};
 pub use merge::merge_patch;
+use merge::remove_nulls;
 pub use strategic::strategic_merge_patch;
 
 /// Why a patch was refused.

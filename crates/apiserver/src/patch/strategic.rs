@@ -4,6 +4,7 @@
 use super::PatchError;
 use crate::schema::Schema;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 const DIRECTIVE: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
@@ -41,13 +42,13 @@ fn merge_object(
     }
     retain_keys(&mut original, &mut patch)?;
     merge_ordered_lists(&mut original, &mut patch, schema)?;
+    super::remove_nulls(&mut original, &patch);
     for (name, value) in patch {
         if let Some(list) = name.strip_prefix(DELETE_PREFIX) {
             delete_primitives(&mut original, list, &value);
             continue;
         }
         if value.is_null() {
-            original.shift_remove(&name);
             continue;
         }
         let field = schema.and_then(|schema| schema.child(&name));
@@ -88,7 +89,8 @@ fn retain_keys(original: &mut Object, patch: &mut Object) -> Result<(), PatchErr
 
 fn delete_primitives(original: &mut Object, list: &str, doomed: &Value) {
     if let (Some(Value::Array(items)), Value::Array(doomed)) = (original.get_mut(list), doomed) {
-        items.retain(|item| !doomed.contains(item));
+        let doomed = Order::of(doomed, None);
+        items.retain(|item| doomed.position(item).is_none());
     }
 }
 
@@ -131,27 +133,23 @@ fn merge_ordered_lists(
             (None, Some(new)) => new.into_iter().filter_map(clean).collect(),
             (Some(old), Some(new)) => merge_list(old, new, field)?,
         };
-        let (mut listed, mut others) = partition(merged, &order, key);
-        sort_by_order(&mut listed, &order, key);
-        sort_by_order(&mut others, &live, key);
-        original.insert(name.to_owned(), Value::Array(interleave(others, listed, &live, key)));
+        let ordered = arrange(merged, &Order::of(&order, key), &Order::of(&live, key));
+        original.insert(name.to_owned(), Value::Array(ordered));
     }
     Ok(())
 }
 
 /// Every patched item must be named in `$setElementOrder`, in the same order.
 fn check_order(items: &[Value], order: &[Value], key: Option<&str>) -> Result<(), PatchError> {
-    let mut from = 0;
+    let mut entries = order.iter().map(|entry| identity(entry, key));
     for item in items.iter().filter(|item| item.get(DIRECTIVE).is_none()) {
-        match order[from..].iter().position(|entry| same_item(entry, item, key)) {
-            Some(at) => from += at + 1,
-            None => {
-                return Err(rejected(format!(
-                    "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
-                    go_format(&Value::Array(items.to_vec())),
-                    go_format(&Value::Array(order.to_vec()))
-                )));
-            }
+        let wanted = identity(item, key);
+        if !entries.any(|entry| entry == wanted) {
+            return Err(rejected(format!(
+                "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
+                go_format(&Value::Array(items.to_vec())),
+                go_format(&Value::Array(order.to_vec()))
+            )));
         }
     }
     Ok(())
@@ -162,39 +160,38 @@ fn merge_list(old: Vec<Value>, new: Vec<Value>, field: Option<&Schema>) -> Resul
         return Ok(new.into_iter().filter_map(clean).collect());
     };
     let key = field.merge_key();
-    let live = old.clone();
+    let live = Order::of(&old, key);
     let (merged, patched) = match key {
         Some(key) => merge_keyed(old, new, key, field.items())?,
         None => {
             let mut merged = old;
+            let mut known = Order::of(&merged, None);
             for item in &new {
-                if !merged.contains(item) {
+                if known.add(item) {
                     merged.push(item.clone());
                 }
             }
             (merged, new)
         }
     };
-    let (mut listed, mut others) = partition(merged, &patched, key);
-    sort_by_order(&mut listed, &patched, key);
-    sort_by_order(&mut others, &live, key);
-    Ok(interleave(others, listed, &live, key))
+    Ok(arrange(merged, &Order::of(&patched, key), &live))
 }
 
 /// Merges items by key; gives the merged items and those of the patch that are no directives.
 fn merge_keyed(
-    mut merged: Vec<Value>,
+    old: Vec<Value>,
     new: Vec<Value>,
     key: &str,
     items: Option<&Schema>,
 ) -> Result<(Vec<Value>, Vec<Value>), PatchError> {
     let mut patched = Vec::new();
+    let mut doomed = Vec::new();
     let mut replace = false;
     for item in new {
         let directive = item.get(DIRECTIVE).and_then(Value::as_str).map(str::to_owned);
         match (directive.as_deref(), item.get(key)) {
             (Some("replace"), _) => replace = true,
-            (Some("delete"), Some(value)) => merged.retain(|present| present.get(key) != Some(value)),
+            (Some("delete"), Some(_)) => doomed.push(item),
             (None | Some("merge"), Some(_)) => patched.push(item),
             (None | Some("delete" | "merge"), None) => {
                 let shown = go_format(&item);
@@ -210,54 +207,88 @@ fn merge_keyed(
         let fresh: Vec<Value> = patched.iter().cloned().filter_map(clean).collect();
         return Ok((fresh, patched));
     }
+    let doomed = Order::of(&doomed, Some(key));
+    let mut merged: Vec<Value> = old.into_iter().filter(|item| doomed.position(item).is_none()).collect();
+    let mut known = Order::of(&merged, Some(key));
     for item in &patched {
-        match merged.iter_mut().find(|present| present.get(key) == item.get(key)) {
-            Some(present) => {
-                if let (Value::Object(old), Value::Object(new)) = (present.take(), item.clone()) {
-                    *present = Value::Object(merge_object(old, new, items)?);
+        match known.position(item) {
+            Some(at) => {
+                if let (Value::Object(old), Value::Object(new)) = (merged[at].take(), item.clone()) {
+                    merged[at] = Value::Object(merge_object(old, new, items)?);
                 }
             }
-            None => merged.extend(clean(item.clone())),
+            None => {
+                if let Some(fresh) = clean(item.clone()) {
+                    known.positions.insert(identity(item, Some(key)), merged.len());
+                    merged.push(fresh);
+                }
+            }
         }
     }
     Ok((merged, patched))
 }
 
-fn same_item(left: &Value, right: &Value, key: Option<&str>) -> bool {
+/// What makes an item the same as another: its key field, or all of it.
+fn identity(item: &Value, key: Option<&str>) -> Option<String> {
     match key {
-        Some(key) => left.get(key) == right.get(key),
-        None => left == right,
+        Some(key) => item.get(key).map(Value::to_string),
+        None => Some(item.to_string()),
     }
 }
 
-fn position(order: &[Value], item: &Value, key: Option<&str>) -> Option<usize> {
-    order.iter().position(|entry| same_item(entry, item, key))
+/// Where items stand in a list. Lists of a request may be long, so nothing searches them one by one.
+struct Order<'k> {
+    positions: BTreeMap<Option<String>, usize>,
+    key: Option<&'k str>,
 }
 
-/// Items named in `order`, and the others.
-fn partition(items: Vec<Value>, order: &[Value], key: Option<&str>) -> (Vec<Value>, Vec<Value>) {
-    items.into_iter().partition(|item| position(order, item, key).is_some())
+impl<'k> Order<'k> {
+    fn of(items: &[Value], key: Option<&'k str>) -> Self {
+        let mut order = Order { positions: BTreeMap::new(), key };
+        for (index, item) in items.iter().enumerate() {
+            order.positions.entry(identity(item, key)).or_insert(index);
+        }
+        order
+    }
+
+    fn position(&self, item: &Value) -> Option<usize> {
+        self.positions.get(&identity(item, self.key)).copied()
+    }
+
+    /// Puts an item behind all others; false if it is there already.
+    fn add(&mut self, item: &Value) -> bool {
+        let count = self.positions.len();
+        self.positions.entry(identity(item, self.key)).or_insert(count);
+        self.positions.len() > count
+    }
 }
 
-fn sort_by_order(items: &mut [Value], order: &[Value], key: Option<&str>) {
-    items.sort_by_key(|item| position(order, item, key));
-}
-
-/// Merges two sorted lists: an item that is only live goes before a listed one where the live order says so.
-fn interleave(others: Vec<Value>, listed: Vec<Value>, live: &[Value], key: Option<&str>) -> Vec<Value> {
-    let mut merged = Vec::with_capacity(others.len() + listed.len());
+/// Puts the items that `order` names in its order, the others in the live order; an item that is only live goes before
+/// a listed one where the live order says so.
+fn arrange(items: Vec<Value>, order: &Order<'_>, live: &Order<'_>) -> Vec<Value> {
+    let mut listed = Vec::new();
+    let mut others = Vec::new();
+    for item in items {
+        let at = live.position(&item);
+        match order.position(&item) {
+            Some(place) => listed.push((place, at, item)),
+            None => others.push((at, item)),
+        }
+    }
+    listed.sort_by_key(|(place, ..)| *place);
+    others.sort_by_key(|(at, _)| *at);
+    let mut arranged = Vec::with_capacity(listed.len() + others.len());
     let mut others = others.into_iter().peekable();
-    let mut listed = listed.into_iter().peekable();
-    while let (Some(left), Some(right)) = (others.peek(), listed.peek()) {
-        let left_first = match (position(live, left, key), position(live, right, key)) {
-            (Some(left), Some(right)) => left < right,
-            _ => false,
-        };
-        merged.extend(if left_first { others.next() } else { listed.next() });
+    for (_, at, item) in listed {
+        while let Some((other, _)) = others.peek()
+            && matches!((other, at), (Some(other), Some(at)) if *other < at)
+        {
+            arranged.extend(others.next().map(|(_, item)| item));
+        }
+        arranged.push(item);
     }
-    merged.extend(others);
-    merged.extend(listed);
-    merged
+    arranged.extend(others.map(|(_, item)| item));
+    arranged
 }
 
 /// The value without nulls and directives, as it may be stored; `None` if it asks for its own deletion.

@@ -24,7 +24,7 @@ fn the_six_operations() {
 }
 
 #[test]
-fn h_30_test_for_null_passes_on_a_missing_member() {
+fn corner_30_test_for_null_passes_on_a_missing_member() {
     let target = json!({"metadata": {"name": "a"}});
     for op in [
         json!({"op": "test", "path": "/metadata/finalizers", "value": null}),
@@ -85,6 +85,37 @@ fn copies_may_not_explode() {
         ops.push(json!({"op": "copy", "from": "", "path": "/b"}));
     }
     assert!(matches!(patched(json!({}), Value::Array(ops)), Err(PatchError::Rejected(_))));
+}
+
+#[test]
+fn operations_cannot_move_without_end_nor_build_any_depth() {
+    let long: Vec<u32> = (0..100_000).collect();
+    let front: Vec<Value> = (0..1_000).map(|_| json!({"op": "remove", "path": "/l/0"})).collect();
+    assert!(matches!(patched(json!({"l": long}), Value::Array(front)), Err(PatchError::Rejected(_))));
+    let mut deeper = vec![json!({"op": "add", "path": "/a", "value": {}})];
+    for _ in 0..500 {
+        deeper.push(json!({"op": "add", "path": "/b", "value": {}}));
+        deeper.push(json!({"op": "move", "from": "/a", "path": "/b/a"}));
+        deeper.push(json!({"op": "move", "from": "/b", "path": "/a"}));
+    }
+    assert!(matches!(patched(json!({}), Value::Array(deeper)), Err(PatchError::Rejected(_))));
+}
+
+#[test]
+fn long_lists_are_merged_without_searching_them() {
+    // A search of one list for each item of the other would take minutes.
+    let names: Vec<String> = (0..20_000).map(|number| format!("example.com/f{number}")).collect();
+    let live = json!({"metadata": {"finalizers": names}});
+    let mut turned = names.clone();
+    turned.reverse();
+    let patch = json!({"metadata": {"$setElementOrder/finalizers": turned, "finalizers": turned}});
+    let merged = strategic(("", "pods"), live, patch).unwrap();
+    assert_eq!(merged["metadata"]["finalizers"], json!(turned));
+    let containers = |image: &str| -> Vec<Value> {
+        (0..20_000).map(|number| json!({"name": format!("c{number}"), "image": image})).collect()
+    };
+    let merged = strategic(("", "pods"), pod(json!(containers("1"))), pod(json!(containers("2")))).unwrap();
+    assert_eq!(merged, pod(json!(containers("2"))));
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn meta(name: &str) -> Message {
 }
 
 #[test]
-fn h_1_a_config_map_from_kubectl() {
+fn corner_01_a_config_map_from_kubectl() {
     let inner = Message::default()
         .message(1, meta("c"))
         .entry(2, "a", "b")
@@ -69,7 +69,7 @@ fn h_1_a_config_map_from_kubectl() {
 }
 
 #[test]
-fn h_2_zero_is_kept_where_it_was_a_pointer() {
+fn corner_02_zero_is_kept_where_it_was_a_pointer() {
     let strategy = Message::default().text(1, "");
     let labels = Message::default().entry(1, "a", "b");
     let container = Message::default()
@@ -109,7 +109,7 @@ fn h_2_zero_is_kept_where_it_was_a_pointer() {
 }
 
 #[test]
-fn h_3_delete_options() {
+fn corner_03_delete_options() {
     let inner = Message::default().varint(1, 0).text(4, "Background");
     for version in ["v1", "meta.k8s.io/v1"] {
         let options = decoded(version, "DeleteOptions", inner.clone());

@@ -17,34 +17,71 @@ pub struct TypeMismatch {
     pub expected: String,
 }
 
-impl Schema {
-    /// Checks the JSON types of the object; null fits everywhere, as it does in Go.
-    pub fn check_types(&self, kind: &str, object: &Value) -> Result<(), TypeMismatch> {
-        check(self, object, &Path::Root).map_err(|(path, found, expected)| TypeMismatch {
-            kind: kind.to_owned(),
-            path,
-            found,
-            expected,
-        })
+impl TypeMismatch {
+    /// The JSON type of a value as Go's decoder names it.
+    pub(crate) fn go_name(value: &Value) -> &'static str {
+        match value {
+            Value::Null => "null",
+            Value::Bool(_) => "bool",
+            Value::Number(_) => "number",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        }
     }
 }
 
-fn check(schema: &Schema, value: &Value, path: &Path<'_>) -> Result<(), (String, &'static str, String)> {
+impl Schema {
+    /// Checks the JSON types of the object; null fits everywhere, as it does in Go.
+    pub fn check_types(&self, kind: &str, object: &Value) -> Result<(), TypeMismatch> {
+        check(self, object, &Path::Root).map_err(|fault| fault.of(kind))
+    }
+
+    /// Checks the three fields every object has, and nothing else.
+    pub fn check_metadata_types(&self, kind: &str, object: &Value) -> Result<(), TypeMismatch> {
+        for name in ["apiVersion", "kind", "metadata"] {
+            if let (Some(schema), Some(value)) = (self.property(name), object.get(name)) {
+                check(schema, value, &Path::Root.field(name)).map_err(|fault| fault.of(kind))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A mismatch before it is known of which kind.
+struct Fault {
+    path: String,
+    found: &'static str,
+    expected: String,
+}
+
+impl Fault {
+    fn of(self, kind: &str) -> TypeMismatch {
+        TypeMismatch { kind: kind.to_owned(), path: self.path, found: self.found, expected: self.expected }
+    }
+}
+
+fn check(schema: &Schema, value: &Value, path: &Path<'_>) -> Result<(), Fault> {
     match value {
         Value::Object(fields) if matches!(schema.kind, Type::Object | Type::Any) => {
-            fields.iter().try_for_each(|(name, value)| match schema.child(name) {
-                Some(child) => check(child, value, &path.field(name)),
-                None => Ok(()),
+            fields.iter().try_for_each(|(name, value)| match (schema.property(name), &schema.additional) {
+                (Some(child), _) => check(child, value, &path.field(name)),
+                // Go's decoder names the field of a map or list, never the key or the position.
+                (None, Some(values)) => check(values, value, path),
+                (None, None) => Ok(()),
             })
         }
         Value::Array(items) if matches!(schema.kind, Type::Array | Type::Any) => match schema.items() {
-            // Go's decoder names the field of a list, never the position.
             Some(schema) => items.iter().try_for_each(|item| check(schema, item, path)),
             None => Ok(()),
         },
         Value::Null => Ok(()),
         scalar if fits(schema.kind, scalar) => Ok(()),
-        other => Err((path.to_string(), found(other), go_type(schema))),
+        other => Err(Fault {
+            path: path.to_string(),
+            found: TypeMismatch::go_name(other),
+            expected: go_type(schema),
+        }),
     }
 }
 
@@ -57,17 +94,6 @@ fn fits(kind: Type, value: &Value) -> bool {
         Type::Integer => super::checks::is_integer(value),
         Type::IntOrString => value.is_string() || super::checks::is_integer(value),
         Type::Object | Type::Array => false,
-    }
-}
-
-fn found(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
     }
 }
 

@@ -33,7 +33,7 @@ fn every_label_operator() {
 }
 
 #[test]
-fn h_49_not_equal_includes_objects_without_the_label() {
+fn corner_49_not_equal_includes_objects_without_the_label() {
     assert!(selects("a!=b", json!({})));
     assert!(selects("a notin (b)", json!({})));
     assert!(LabelSelector::parse("a!=b").unwrap().matches(&json!({"metadata": {}})));

@@ -1,6 +1,7 @@
 //! Columns of built-in kinds, as upstream prints them.
 
 use super::age::{age, human_duration, seconds_between};
+use crate::selector::selector_text;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
@@ -229,30 +230,6 @@ fn containers(object: &Value) -> [Value; 2] {
     let containers = &object["spec"]["template"]["spec"]["containers"];
     let of = |field: &str| Value::from(joined(items(containers).map(|container| text(&container[field]))));
     [of("name"), of("image")]
-}
-
-/// A structured selector in the text form of a parameter.
-pub(crate) fn selector_text(selector: &Value) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    if selector.as_object().is_some_and(|map| map.values().any(Value::is_string)) {
-        // The plain labels of a ReplicationController.
-        return labels(selector);
-    }
-    let equal = labels(&selector["matchLabels"]);
-    if !equal.is_empty() {
-        parts.push(equal);
-    }
-    for expression in items(&selector["matchExpressions"]) {
-        let key = text(&expression["key"]);
-        let values = joined(items(&expression["values"]).map(text));
-        parts.push(match expression["operator"].as_str() {
-            Some("In") => format!("{key} in ({values})"),
-            Some("NotIn") => format!("{key} notin ({values})"),
-            Some("DoesNotExist") => format!("!{key}"),
-            _ => key,
-        });
-    }
-    parts.join(",")
 }
 
 fn namespace(object: &Value, now: Timestamp) -> Vec<Value> {

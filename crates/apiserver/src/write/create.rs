@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::settle::drop_empty;
-use super::terms::{Request, Terms, duplicate, unknown};
+use super::terms::{Request, Terms, unknown};
 use super::{ATTEMPTS, Door, refused};
 use crate::api::{Api, Call};
 use crate::apply;
-use crate::http::body::{check_type, decode_object};
+use crate::http::body::{check_json_types, check_type, decode_object};
 use crate::http::reply::Reply;
 use crate::http::status::ApiError;
 use crate::kinds::Kind;
@@ -76,8 +76,9 @@ impl Api {
         let decoded = decode_object(&call.media, &call.body, &api_version, &kind.kind, builtin)?;
         let mut object = decoded.value;
         check_type(&mut object, kind)?;
+        check_json_types(&object, kind)?;
         place(&mut object, kind, namespace)?;
-        Ok((object, decoded.duplicates.iter().map(|path| duplicate(path)).collect()))
+        Ok((object, decoded.duplicates.iter().map(ToString::to_string).collect()))
     }
 
     /// Stores a new object. `owned`: its managedFields are as they shall be.
@@ -91,13 +92,17 @@ impl Api {
         check_new(kind, &object)?;
         self.own_metadata(kind, &mut object);
         let base = generated_base(&object);
+        let mut tracked = true;
         for _ in 0..ATTEMPTS {
             let mut candidate = object.clone();
             if let Some(base) = &base {
                 candidate.set_metadata("name", json!(self.generated_name(base)));
             }
             let guard = self.namespace_guard(kind, &candidate)?;
-            let stored = self.finish_new(kind, candidate, terms, owned).await?;
+            let mut stored = self.finish_new(kind, candidate, terms, owned).await?;
+            if !tracked {
+                stored.remove_metadata("managedFields");
+            }
             let name = stored.object_name();
             if terms.dry_run {
                 return self.dry_create(kind, &name, stored);
@@ -117,6 +122,8 @@ impl Api {
                 Err(WriteError::Moved) if base.is_some() => {}
                 Err(WriteError::Moved) => return Err(self.already_exists(kind, &name)),
                 Err(WriteError::GuardMoved) => {}
+                // As in an update: without managedFields it may fit (spec/apiserver.md 12.7).
+                Err(WriteError::TooLarge { .. }) if tracked => tracked = false,
                 Err(error) => return Err(refused(&error)),
             }
         }
@@ -150,7 +157,7 @@ impl Api {
         owned: bool,
     ) -> Result<Value, ApiError> {
         self.complete(kind, &mut object).await?;
-        kind.fill_defaults(&mut object, None);
+        kind.fill_defaults(&mut object, None, owned);
         if !owned {
             let (time, api_version) = (self.time(), kind.api_version());
             let writer = terms.writer(kind, &api_version, Door::Main, &time);

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 
 use super::replace::{check_name, check_revision};
-use super::terms::{Request, Terms, duplicate};
+use super::terms::{Request, Terms};
 use super::{ATTEMPTS, Door, Proposal};
 use crate::api::{Api, Call};
 use crate::apply::{self, ApplyError, Conflict, Outcome};
-use crate::http::body::decode_yaml;
-use crate::http::json;
+use crate::http::body::check_patched_types;
 use crate::http::query::option_error;
 use crate::http::reply::Reply;
 use crate::http::status::ApiError;
+use crate::http::{json, yaml};
 use crate::kinds::Kind;
 use crate::object::Object;
 use crate::patch::{JsonPatch, PatchError, merge_patch, strategic_merge_patch};
@@ -33,43 +33,48 @@ pub(super) enum Patch {
 }
 
 impl Patch {
-    /// Reads the body as its media type says.
-    pub(super) fn parse(call: &Call, kind: &Kind, duplicates: &mut Vec<String>) -> Result<Self, ApiError> {
+    /// Reads the body as its media type says. `target` is the apiVersion and kind that an applied configuration must
+    /// have.
+    pub(super) fn parse(
+        call: &Call,
+        kind: &Kind,
+        target: (&str, &str),
+        findings: &mut Vec<String>,
+    ) -> Result<Self, ApiError> {
         let mut document = || {
-            let decoded = json::decode(&call.body).map_err(|error| {
-                let text = if error.is_eof() {
-                    "unexpected end of JSON input".to_owned()
-                } else {
-                    error.to_string()
-                };
-                ApiError::bad_request(format!("error decoding patch: {text}"))
-            })?;
-            duplicates.extend(decoded.duplicates.iter().map(|path| duplicate(path)));
+            let decoded = json::decode(&call.body)
+                .map_err(|error| ApiError::bad_request(format!("error decoding patch: {error}")))?;
+            findings.extend(decoded.duplicates.iter().map(ToString::to_string));
             Ok::<Value, ApiError>(decoded.value)
         };
         match call.media.as_str() {
-            JSON_PATCH => JsonPatch::parse(&document()?).map(Self::Json).map_err(|error| refused(&error)),
+            JSON_PATCH => {
+                let document = document()?;
+                let unknown = JsonPatch::unknown_fields(&document);
+                findings.extend(unknown.iter().map(|path| format!("json patch unknown field {path:?}")));
+                JsonPatch::parse(&document).map(Self::Json).map_err(|error| refused(&error))
+            }
             MERGE_PATCH => Ok(Self::Merge(document()?)),
             STRATEGIC_PATCH if kind.custom().is_none() => Ok(Self::Strategic(document()?)),
-            APPLY_PATCH => Self::parse_apply(call, kind),
+            APPLY_PATCH => Self::parse_apply(call, target),
             _ => Err(unsupported(kind)),
         }
     }
 
-    fn parse_apply(call: &Call, kind: &Kind) -> Result<Self, ApiError> {
-        let decoded = decode_yaml(&call.body)
+    fn parse_apply(call: &Call, (api_version, kind): (&str, &str)) -> Result<Self, ApiError> {
+        let decoded = yaml::decode(&call.body)
             .map_err(|error| ApiError::bad_request(format!("error decoding YAML: {error}")))?;
-        if let Some(path) = decoded.duplicates.first() {
+        if let Some(duplicate) = decoded.duplicates.first() {
             return Err(ApiError::bad_request(format!(
-                "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  key \
-                 {path:?} already set in map"
+                "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {duplicate}"
             )));
         }
         let applied = decoded.value;
-        let (version, name) = (applied["apiVersion"].as_str(), applied["kind"].as_str());
-        if version != Some(kind.api_version().as_str()) || name != Some(&kind.kind) {
-            let (version, name) = (version.unwrap_or_default(), name.unwrap_or_default());
-            return Err(ApiError::bad_request(format!("invalid object type: {}", type_text(version, name))));
+        let text = |field: &str| applied[field].as_str().unwrap_or_default();
+        let (found_version, found_kind) = (text("apiVersion"), text("kind"));
+        if (found_version, found_kind) != (api_version, kind) {
+            let found = type_text(found_version, found_kind);
+            return Err(ApiError::bad_request(format!("invalid object type: {found}")));
         }
         Ok(Self::Apply(applied))
     }
@@ -83,7 +88,14 @@ impl Patch {
             Self::Strategic(patch) => strategic_merge_patch(&mut object, patch, kind.schema()),
             Self::Apply(_) => return Err(unsupported(kind)),
         };
-        done.map_err(|error| refused(&error))?;
+        done.map_err(|error| match (self, &error) {
+            // Go's library says nothing about a failed operation of a JSON patch (spec/apiserver.md 11.2).
+            (Self::Json(_), PatchError::Rejected(text)) => {
+                tracing::debug!(%text, "a patch was rejected");
+                ApiError::unprocessable()
+            }
+            _ => refused(&error),
+        })?;
         if object.is_object() { Ok(object) } else { Err(ApiError::unprocessable()) }
     }
 }
@@ -112,10 +124,7 @@ fn refused(error: &PatchError) -> ApiError {
         PatchError::TooManyOperations { .. } => {
             ApiError::too_large(format!("Request entity too large: {error}"))
         }
-        PatchError::Rejected(text) => {
-            tracing::debug!(%text, "a patch was rejected");
-            ApiError::unprocessable()
-        }
+        PatchError::Rejected(text) => ApiError::new(422, "Invalid", text.clone()),
     }
 }
 
@@ -128,15 +137,17 @@ impl Api {
         door: Door,
     ) -> Result<Reply, ApiError> {
         let terms = Terms::parse(call, Request::Patch)?;
-        let mut duplicates = Vec::new();
-        let patch = Patch::parse(call, kind, &mut duplicates)?;
+        let mut findings = Vec::new();
+        let target = (kind.api_version(), kind.kind.as_str());
+        let patch = Patch::parse(call, kind, (&target.0, target.1), &mut findings)?;
         if let Patch::Apply(applied) = &patch {
             return self.apply(call, kind, name, door, &terms, applied).await;
         }
         check_no_force(call)?;
-        terms.report(call, kind, &duplicates, &Value::Null)?;
+        terms.report(call, kind, &findings, &Value::Null)?;
         let propose = |live: &Value| {
             let object = patch.on(kind, live)?;
+            check_patched_types(&object, kind)?;
             check_patched(kind, live, &object, name)?;
             Ok(Proposal::Object { object, owned: false })
         };
@@ -153,10 +164,8 @@ impl Api {
         terms: &Terms,
         applied: &Value,
     ) -> Result<Reply, ApiError> {
-        if call.query.text("fieldManager").is_empty() {
-            let text = "Required value: is required for apply patch".to_owned();
-            return Err(option_error("PatchOptions", "fieldManager", FieldReason::Required, text));
-        }
+        check_manager(call)?;
+        let named = !applied.name().is_empty();
         let applied = placed(kind, name, applied)?;
         let presenter = Presenter::new(self, call, kind)?;
         for _ in 0..ATTEMPTS {
@@ -168,7 +177,10 @@ impl Api {
             if door != Door::Main {
                 return Err(ApiError::not_found(&kind.group, &kind.plural, &name.name));
             }
-            let object = self.first_applied(kind, &applied, terms)?;
+            if !named {
+                check_name(&json!({}), name)?;
+            }
+            let object = self.first_applied(kind, name, &applied, terms)?;
             match self.create_object(kind, object, terms, true).await {
                 Ok(record) => return Ok(presenter.record(201, &record)),
                 Err(error) if error.reason == Some("AlreadyExists") => {}
@@ -188,18 +200,7 @@ impl Api {
         terms: &Terms,
     ) -> Result<Proposal, ApiError> {
         let mut applied = applied.clone();
-        if !applied.resource_version().is_empty() {
-            check_revision(kind, live, &applied)?;
-        }
-        let uid = applied.uid();
-        if !uid.is_empty() && uid != live.uid() {
-            let error = FieldError {
-                path: "metadata.uid".to_owned(),
-                reason: FieldReason::Invalid,
-                message: format!("Invalid value: {uid:?}: field is immutable"),
-            };
-            return Err(ApiError::invalid(&kind.group, &kind.kind, live.name(), &[error]));
-        }
+        check_pinned(kind, live, &applied)?;
         narrow(kind, &mut applied, door);
         let (time, api_version) = (self.time(), kind.api_version());
         let writer = terms.writer(kind, &api_version, door, &time);
@@ -207,11 +208,17 @@ impl Api {
         match apply::apply(kind.schema(), Some(live), &applied, &writer, force) {
             Ok(Outcome::Unchanged) => Ok(Proposal::Unchanged),
             Ok(Outcome::Changed(object)) => Ok(Proposal::Object { object, owned: true }),
-            Err(error) => Err(apply_refused(&error, kind, live.name())),
+            Err(error) => Err(apply_refused(&error)),
         }
     }
 
-    fn first_applied(&self, kind: &Kind, applied: &Value, terms: &Terms) -> Result<Value, ApiError> {
+    fn first_applied(
+        &self,
+        kind: &Kind,
+        name: &ObjectName,
+        applied: &Value,
+        terms: &Terms,
+    ) -> Result<Value, ApiError> {
         if !applied.uid().is_empty() {
             let why = format!(
                 "uid mismatch: the provided object specified uid {}, and no existing object was found",
@@ -224,12 +231,29 @@ impl Api {
         narrow(kind, &mut applied, Door::Main);
         let (time, api_version) = (self.time(), kind.api_version());
         let writer = terms.writer(kind, &api_version, Door::Main, &time);
-        match apply::apply(kind.schema(), None, &applied, &writer, false) {
-            Ok(Outcome::Changed(object)) => Ok(object),
-            Ok(Outcome::Unchanged) => Ok(applied),
-            Err(error) => Err(apply_refused(&error, kind, applied.name())),
+        let mut object = match apply::apply(kind.schema(), None, &applied, &writer, false) {
+            Ok(Outcome::Changed(object)) => object,
+            Ok(Outcome::Unchanged) => applied,
+            Err(error) => return Err(apply_refused(&error)),
+        };
+        if kind.namespaced {
+            object.set_metadata("namespace", json!(name.namespace));
         }
+        Ok(object)
     }
+}
+
+/// The version and the uid an applied configuration may pin.
+pub(super) fn check_pinned(kind: &Kind, live: &Value, applied: &Value) -> Result<(), ApiError> {
+    if !applied.resource_version().is_empty() {
+        check_revision(kind, live, applied)?;
+    }
+    let uid = applied.uid();
+    if uid.is_empty() || uid == live.uid() {
+        return Ok(());
+    }
+    let error = FieldError::invalid_str("metadata.uid", uid, "field is immutable");
+    Err(ApiError::invalid(&kind.group, &kind.kind, live.name(), &[error]))
 }
 
 /// An apply says nothing about what its door does not carry.
@@ -247,24 +271,34 @@ fn narrow(kind: &Kind, applied: &mut Value, door: Door) {
     }
 }
 
-/// The applied configuration with name and namespace as in the path.
-fn placed(kind: &Kind, name: &ObjectName, applied: &Value) -> Result<Value, ApiError> {
+/// The applied configuration with the name of the path, if it agrees with the path. A namespace that the body leaves
+/// out stays so: messages repeat what the client said.
+pub(super) fn placed(kind: &Kind, name: &ObjectName, applied: &Value) -> Result<Value, ApiError> {
     let mut applied = applied.clone();
     if applied.name().is_empty() {
         applied.set_metadata("name", json!(name.name));
     }
     check_name(&applied, name)?;
     let namespace = applied.namespace();
-    if kind.namespaced && (namespace.is_empty() || namespace == name.namespace) {
-        applied.set_metadata("namespace", json!(name.namespace));
-    } else if kind.namespaced || !namespace.is_empty() && kind.custom().is_some() {
+    if namespace.is_empty() || kind.namespaced && namespace == name.namespace {
+        return Ok(applied);
+    }
+    if kind.namespaced || kind.custom().is_some() {
         return Err(ApiError::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
         ));
-    } else {
-        applied.remove_metadata("namespace");
     }
+    applied.remove_metadata("namespace");
     Ok(applied)
+}
+
+/// An applier says who it is (spec/apiserver.md 12.4).
+pub(super) fn check_manager(call: &Call) -> Result<(), ApiError> {
+    if !call.query.text("fieldManager").is_empty() {
+        return Ok(());
+    }
+    let text = "Required value: is required for apply patch".to_owned();
+    Err(option_error("PatchOptions", "fieldManager", FieldReason::Required, text))
 }
 
 pub(super) fn check_no_force(call: &Call) -> Result<(), ApiError> {
@@ -283,11 +317,13 @@ fn check_patched(kind: &Kind, live: &Value, object: &Value, name: &ObjectName) -
         } else {
             ("apiVersion", &object["apiVersion"], &live["apiVersion"])
         };
-        let error = FieldError {
-            path: path.to_owned(),
-            reason: FieldReason::Invalid,
-            message: format!("Invalid value: {found}: must be {}", must.as_str().unwrap_or_default()),
-        };
+        let must = format!("must be {}", must.as_str().unwrap_or_default());
+        if kind.custom().is_none() {
+            // Of a built-in kind the patch is at fault, not the object.
+            let shown = object.to_string();
+            return Err(ApiError::invalid("", "", "", &[FieldError::invalid_str("patch", &shown, must)]));
+        }
+        let error = FieldError::invalid(path, found, must);
         return Err(ApiError::invalid(&kind.group, &kind.kind, live.name(), &[error]));
     }
     check_name(object, name)?;
@@ -299,17 +335,9 @@ fn check_patched(kind: &Kind, live: &Value, object: &Value, name: &ObjectName) -
     check_revision(kind, live, object)
 }
 
-fn apply_refused(error: &ApplyError, kind: &Kind, name: &str) -> ApiError {
+pub(super) fn apply_refused(error: &ApplyError) -> ApiError {
     match error {
-        ApplyError::BadRequest(text) => ApiError::bad_request(text.clone()),
-        ApplyError::Unfit(text) => {
-            tracing::debug!(kind = kind.kind, name, "an applied configuration does not fit");
-            ApiError::bad_request(format!(
-                "failed to create typed patch object ({name}; {}, Kind={}): {text}",
-                kind.api_version(),
-                kind.kind
-            ))
-        }
+        ApplyError::BadRequest(text) | ApplyError::Unfit(text) => ApiError::bad_request(text.clone()),
         ApplyError::Conflicts(conflicts) => {
             let causes = conflicts.iter().map(Conflict::cause).collect();
             ApiError::new(409, "Conflict", error.to_string()).caused(causes)

@@ -3,17 +3,20 @@
 
 use serde_json::{Map, Value, json};
 
-use super::patch::{Patch, check_no_force};
+use super::patch::{Patch, apply_refused, check_manager, check_no_force, check_pinned, placed};
 use super::replace::check_name;
 use super::terms::{Request, Terms};
 use super::{Door, Proposal};
 use crate::api::{Api, Call};
+use crate::apply::{self, Outcome, SCALE, set_at};
+use crate::builtin::schema_of;
 use crate::http::body::decode_object;
 use crate::http::reply::Reply;
 use crate::http::status::ApiError;
 use crate::kinds::{Kind, ScaleFields};
 use crate::object::Object;
-use crate::schema::{FieldError, FieldReason};
+use crate::schema::FieldError;
+use crate::selector::selector_text;
 use crate::store::ObjectName;
 
 impl Api {
@@ -35,7 +38,7 @@ impl Api {
         name: &ObjectName,
     ) -> Result<Reply, ApiError> {
         let terms = Terms::parse(call, Request::Update)?;
-        let body = decode_object(&call.media, &call.body, "autoscaling/v1", "Scale", true)?.value;
+        let body = decode_object(&call.media, &call.body, SCALE.0, SCALE.1, true)?.value;
         check_name(&body, name)?;
         self.write_scale(call, kind, name, &terms, |_| Ok(body.clone())).await
     }
@@ -47,9 +50,41 @@ impl Api {
         name: &ObjectName,
     ) -> Result<Reply, ApiError> {
         let terms = Terms::parse(call, Request::Patch)?;
-        let patch = Patch::parse(call, kind, &mut Vec::new())?;
+        let mut findings = Vec::new();
+        let patch = Patch::parse(call, kind, SCALE, &mut findings)?;
+        if let Patch::Apply(applied) = &patch {
+            return self.apply_scale(call, kind, name, &terms, applied).await;
+        }
         check_no_force(call)?;
+        terms.report(call, kind, &findings, &Value::Null)?;
         self.write_scale(call, kind, name, &terms, |scale| patch.on(kind, scale)).await
+    }
+
+    async fn apply_scale(
+        &self,
+        call: &Call,
+        kind: &Kind,
+        name: &ObjectName,
+        terms: &Terms,
+        applied: &Value,
+    ) -> Result<Reply, ApiError> {
+        check_manager(call)?;
+        let fields = fields(kind)?;
+        let applied = placed(kind, name, applied)?;
+        let propose = |live: &Value| {
+            check_pinned(kind, live, &applied)?;
+            check_replicas(kind, fields, live, &applied)?;
+            let (time, api_version) = (self.time(), kind.api_version());
+            let writer = terms.writer(kind, &api_version, Door::Scale, &time);
+            let force = call.query.flag("force");
+            match apply::apply_scale(kind.schema(), live, &fields.replicas, &applied, &writer, force) {
+                Ok(Outcome::Unchanged) => Ok(Proposal::Unchanged),
+                Ok(Outcome::Changed(object)) => Ok(Proposal::Object { object, owned: true }),
+                Err(error) => Err(apply_refused(&error)),
+            }
+        };
+        let record = self.change(call, kind, name, Door::Scale, terms, propose).await?;
+        Ok(Reply::value(200, &scale_of(&kind.view(&record), fields), call.form))
     }
 
     async fn write_scale(
@@ -63,26 +98,15 @@ impl Api {
         let fields = fields(kind)?;
         let propose = |live: &Value| {
             let scale = change(&scale_of(live, fields))?;
+            check_types(call, &scale)?;
             let revision = scale.resource_version();
             if !revision.is_empty() && revision != "0" && revision != live.resource_version() {
                 return Err(ApiError::modified(&kind.group, &kind.plural, live.name()));
             }
+            check_replicas(kind, fields, live, &scale)?;
             let replicas = scale["spec"]["replicas"].as_i64().unwrap_or(0);
-            if replicas < 0 {
-                let path = fields.replicas.join(".");
-                return Err(ApiError::invalid(
-                    &kind.group,
-                    &kind.kind,
-                    live.name(),
-                    &[FieldError {
-                        path: if kind.custom().is_some() { format!(".{path}") } else { path },
-                        reason: FieldReason::Invalid,
-                        message: format!("Invalid value: {replicas}: should be a non-negative integer"),
-                    }],
-                ));
-            }
             let mut object = live.clone();
-            set(&mut object, &fields.replicas, json!(replicas));
+            set_at(&mut object, &fields.replicas, json!(replicas));
             Ok(Proposal::Object { object, owned: false })
         };
         let record = self.change(call, kind, name, Door::Scale, terms, propose).await?;
@@ -98,16 +122,27 @@ fn lookup<'a>(object: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(object, |value, field| value.get(field))
 }
 
-fn set(object: &mut Value, path: &[String], value: Value) {
-    let [parents @ .., last] = path else { return };
-    let mut place = object;
-    for field in parents {
-        if !place[field.as_str()].is_object() {
-            place[field.as_str()] = Value::Object(Map::new());
+/// A number of replicas that is no number must not count as none.
+fn check_types(call: &Call, scale: &Value) -> Result<(), ApiError> {
+    let schema = schema_of(SCALE.0, SCALE.1).ok_or_else(ApiError::no_such_resource)?;
+    schema.check_types(SCALE.1, scale).map_err(|mismatch| {
+        if call.method == http::Method::PATCH {
+            let error = FieldError::invalid_str("patch", &scale.to_string(), mismatch);
+            return ApiError::invalid("", "", "", &[error]);
         }
-        place = &mut place[field.as_str()];
+        ApiError::bad_request(format!("Scale in version \"v1\" cannot be handled as a Scale: {mismatch}"))
+    })
+}
+
+fn check_replicas(kind: &Kind, fields: &ScaleFields, live: &Value, scale: &Value) -> Result<(), ApiError> {
+    let replicas = &scale["spec"]["replicas"];
+    if replicas.as_i64().unwrap_or(0) >= 0 {
+        return Ok(());
     }
-    place[last.as_str()] = value;
+    let path = fields.replicas.join(".");
+    let path = if kind.custom().is_some() { format!(".{path}") } else { path };
+    let error = FieldError::invalid(path, replicas, "should be a non-negative integer");
+    Err(ApiError::invalid(&kind.group, &kind.kind, live.name(), &[error]))
 }
 
 fn scale_of(object: &Value, fields: &ScaleFields) -> Value {
@@ -134,30 +169,6 @@ fn scale_of(object: &Value, fields: &ScaleFields) -> Value {
         "spec": spec,
         "status": status,
     })
-}
-
-/// A selector as text: custom resources keep text, built-in kinds a structure.
-fn selector_text(selector: &Value) -> String {
-    if let Some(text) = selector.as_str() {
-        return text.to_owned();
-    }
-    let mut terms: Vec<String> = Vec::new();
-    for (key, value) in selector["matchLabels"].as_object().into_iter().flatten() {
-        terms.push(format!("{key}={}", value.as_str().unwrap_or_default()));
-    }
-    for expression in selector["matchExpressions"].as_array().into_iter().flatten() {
-        let key = expression["key"].as_str().unwrap_or_default();
-        let values = expression["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let values = values.collect::<Vec<_>>().join(",");
-        terms.push(match expression["operator"].as_str().unwrap_or_default() {
-            "In" => format!("{key} in ({values})"),
-            "NotIn" => format!("{key} notin ({values})"),
-            "DoesNotExist" => format!("!{key}"),
-            _ => key.to_owned(),
-        });
-    }
-    terms.sort();
-    terms.join(",")
 }
 
 #[cfg(test)]

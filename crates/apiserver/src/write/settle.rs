@@ -62,7 +62,7 @@ pub(super) fn settle(
     restore_metadata(live, &mut object);
     // The defaults of a Namespace put back what only this door may change.
     if door != Door::Finalize {
-        kind.fill_defaults(&mut object, Some(live));
+        kind.fill_defaults(&mut object, Some(live), writer.is_none());
     }
     if counts(kind, live, &object) {
         let generation = live["metadata"]["generation"].as_i64().unwrap_or(0) + 1;

@@ -123,11 +123,6 @@ pub(super) fn unknown(path: &str) -> String {
     format!("unknown field {path:?}")
 }
 
-/// The text about a key that occurs twice.
-pub(super) fn duplicate(path: &str) -> String {
-    format!("duplicate field {path:?}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
