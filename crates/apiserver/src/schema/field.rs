@@ -1,6 +1,7 @@
 //! What is wrong with one field of an object: the unit of a 422 answer (`spec/apiserver.md` 15.3).
 
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Why a field was refused; the text is the `reason` of a cause.
@@ -142,13 +143,9 @@ impl FieldError {
 
     /// The text behind `KIND "NAME" is invalid: `: one error, or `[e1, e2]`, equal ones once.
     pub fn aggregate(errors: &[FieldError]) -> String {
-        let mut texts: Vec<String> = Vec::with_capacity(errors.len());
-        for error in errors {
-            let text = error.to_string();
-            if !texts.contains(&text) {
-                texts.push(text);
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let texts = errors.iter().map(FieldError::to_string);
+        let texts: Vec<String> = texts.filter(|text| seen.insert(text.clone())).collect();
         match texts.as_slice() {
             [one] => one.clone(),
             _ => format!("[{}]", texts.join(", ")),

@@ -6,7 +6,6 @@
 
 mod cel;
 mod checks;
-mod cost;
 mod default;
 mod field;
 mod format;

@@ -4,12 +4,15 @@ use super::checks::{Bound, Checks};
 use super::format::Format;
 use super::metadata::resource_fields;
 use super::{FieldError, ListType, Path, Properties, Schema, Type, quoted, rules};
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Most bytes a compiled pattern may take; a pattern comes from whoever may write CRDs.
 const PATTERN_SIZE_LIMIT: usize = 1 << 20;
+
+/// Most different patterns of one schema: each takes time to compile and memory to keep.
+const PATTERN_COUNT_LIMIT: usize = 1_000;
 
 /// Words of JSON Schema that a structural schema may not use.
 const FORBIDDEN: &[&str] =
@@ -32,7 +35,7 @@ impl Schema {
         add_resource_fields(&mut root, &base, &mut parser.errors);
         parser.check_defaults(&root, &base);
         root.has_rules = mark_rules(&mut root);
-        rules::compile(&mut root, &base, &mut parser.errors);
+        rules::compile(&root, &base, &mut parser.errors);
         root.warnings = parser.warnings;
         if parser.errors.is_empty() { Ok(root) } else { Err(parser.errors) }
     }
@@ -49,6 +52,8 @@ enum Place {
 struct Parser {
     errors: Vec<FieldError>,
     warnings: Vec<String>,
+    /// The patterns met so far; quantities and names repeat the same few.
+    patterns: BTreeMap<String, Regex>,
 }
 
 fn flag(fields: &Object, name: &str) -> bool {
@@ -280,10 +285,21 @@ impl Parser {
         }
     }
 
-    fn pattern(&mut self, fields: &Object, path: &Path<'_>) -> Option<regex::Regex> {
+    fn pattern(&mut self, fields: &Object, path: &Path<'_>) -> Option<Regex> {
         let text = fields.get("pattern").and_then(Value::as_str).filter(|text| !text.is_empty())?;
+        if let Some(known) = self.patterns.get(text) {
+            return Some(known.clone());
+        }
+        if self.patterns.len() == PATTERN_COUNT_LIMIT {
+            let why = format!("a schema may have {PATTERN_COUNT_LIMIT} different patterns at most");
+            self.errors.push(FieldError::forbidden(path.field("pattern"), why));
+            return None;
+        }
         match RegexBuilder::new(text).size_limit(PATTERN_SIZE_LIMIT).build() {
-            Ok(pattern) => Some(pattern),
+            Ok(pattern) => {
+                self.patterns.insert(text.to_owned(), pattern.clone());
+                Some(pattern)
+            }
             Err(error) => {
                 let error = error.to_string();
                 let line = error.lines().last().unwrap_or_default();

@@ -49,7 +49,7 @@ fn rules_sit_at_scalars_items_and_map_values() {
 }
 
 #[test]
-fn h_45_a_transition_rule_runs_only_on_a_change() {
+fn corner_45_a_transition_rule_runs_only_on_a_change() {
     let properties = json!({"size": {"type": "integer", "x-kubernetes-validations": [
         {"rule": "self >= oldSelf", "message": "may not shrink"}]}});
     let schema = with_rules(properties, json!([]));
@@ -119,6 +119,164 @@ fn names_types_and_libraries() {
     let schema = Schema::parse(&root, "").unwrap();
     let found = schema.validate(&json!({"apiVersion": "v", "kind": "K", "metadata": {"name": "n"}}), None);
     assert_eq!(found[0].path, "<nil>");
+}
+
+/// Rules that must hold on one object of many types.
+#[test]
+fn the_language_as_kubernetes_speaks_it() {
+    let properties = json!({
+        "s": {"type": "string"}, "n": {"type": "integer"}, "d": {"type": "number"}, "b": {"type": "boolean"},
+        "none": {"type": "string", "nullable": true}, "gone": {"type": "string"},
+        "bytes": {"type": "string", "format": "byte"}, "day": {"type": "string", "format": "date"},
+        "l": {"type": "array", "maxItems": 10, "items": {"type": "integer"}},
+        "set": {"type": "array", "maxItems": 10, "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+        "other": {"type": "array", "maxItems": 10, "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+        "lm": {"type": "array", "maxItems": 10, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"],
+            "items": {"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}, "v": {"type": "integer"}}}},
+        "m": {"type": "object", "maxProperties": 10, "additionalProperties": {"type": "integer"}},
+        "o": {"type": "object", "properties": {"x": {"type": "string"}}},
+        "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+    });
+    let spec = json!({"s": "stra\u{df}e", "n": 3, "d": 1.5, "b": true, "none": null, "bytes": "aGk=", "day": "2026-01-02",
+        "l": [3, 1, 2], "set": ["a", "b"], "other": ["b", "a"], "lm": [{"k": "x", "v": 1}, {"k": "y"}],
+        "m": {"one": 1, "two": 2}, "o": {"x": "y"}, "free": {"hidden": 1}});
+    for rule in [
+        "size(self.s) == 6 && self.s.size() == 6",
+        "self.s.contains('ra') && self.s.startsWith('st') && self.s.endsWith('e') && self.s.matches('^str')",
+        "self.s.find('[a-r]+') == 'ra' && self.s.findAll('[a-z]').size() == 5",
+        "has(self.o.x) && !has(self.gone) && has(self.none) && self.none == null",
+        "!has(self.free.hidden) || true",
+        "self.bytes == b'hi' && size(self.bytes) == 2",
+        "self.day < timestamp('2026-01-03T00:00:00Z') && self.day.getFullYear() == 2026",
+        "self.n / 2 == 1 && self.n % 2 == 1 && -self.n == -3 && self.d * 2.0 == 3.0",
+        "self.n > 2 && self.n >= 3 && self.d < 2.0 && self.n < 3.5 && 'a' < 'b'",
+        "self.l[0] == 3 && 2 in self.l && !(9 in self.l) && 'one' in self.m && self.m['two'] == 2",
+        "self.l.all(x, x > 0) && self.l.exists(x, x == 2) && self.l.exists_one(x, x > 2)",
+        "self.l.map(x, x * 2) == [6, 2, 4] && self.l.map(x, x > 1, x) == [3, 2] && self.l.filter(x, x < 3) == [1, 2]",
+        "self.m.all(k, self.m[k] > 0) && self.m.map(k, k).size() == 2",
+        // Two variables.
+        "self.l.all(i, x, i < 3 && x > 0) && self.l.exists(i, x, i == 1 && x == 1)",
+        "self.l.existsOne(i, x, x == i + 3) && self.m.all(k, v, v > 0 && k.size() == 3)",
+        "self.l.transformList(i, x, i + x) == [3, 2, 4] && self.l.transformList(i, x, i > 0, x) == [1, 2]",
+        "self.m.transformMap(k, v, v * 10) == {'one': 10, 'two': 20}",
+        "self.m.transformMap(k, v, v > 1, v) == {'two': 2}",
+        "self.l.transformMapEntry(i, x, {x: i}) == {3: 0, 1: 1, 2: 2}",
+        "self.lm.all(i, x, self.lm.all(j, y, i == j || x.k != y.k))",
+        // Lists by their type.
+        "self.set == self.other && self.set + ['c'] == ['a', 'b', 'c'] && (self.set + self.other).size() == 2",
+        "(self.lm + [{'k': 'x', 'v': 5}]).exists(e, e.k == 'x' && e.v == 5) && (self.lm + [{'k': 'x'}]).size() == 2",
+        // Optionals.
+        "self.?gone.orValue('d') == 'd' && self.?s.hasValue() && self.o.?x.value() == 'y'",
+        "self.?gone.optMap(x, x + '!').orValue('none') == 'none' && self.?s.optMap(x, x.size()).value() == 6",
+        "optional.none().or(optional.of(1)).value() == 1 && self.m[?'three'].orValue(3) == 3",
+        "[?self.?gone, 'x'] == ['x'] && {?'a': self.?gone} == {}",
+        // Errors give way to a decision.
+        "1 / 0 == 1 || true",
+        "true || self.m['three'] == 1",
+        "!(false && 1 / 0 == 1)",
+        "[1, 0, 2].exists(x, 2 / x == 1)",
+        // Types and conversions.
+        "type(self.n) == int && type(self.s) == string && type(self.l) == list && type(1u) == uint",
+        "int('7') == 7 && string(self.n) == '3' && double(1) == 1.0 && dyn(self.n) == 3 && bool('true')",
+        // Libraries.
+        "self.l.sum() == 6 && self.l.min() == 1 && self.l.max() == 3 && self.l.indexOf(1) == 1 && ![2, 1].isSorted()",
+        "' A,b '.trim().lowerAscii().split(',') == ['a', 'b'] && ['a', 'b'].join('-') == 'a-b'",
+        "'hello'.substring(1, 3) == 'el' && 'a-b'.replace('-', '+') == 'a+b' && 'abc'.charAt(1) == 'b'",
+        "'%s has %d'.format(['x', 2]) == 'x has 2'",
+        "sets.contains(self.set, ['a']) && sets.intersects(self.set, ['b', 'z'])",
+        "url('https://example.com:8080/p').getPort() == '8080' && isURL('https://example.com')",
+        "ip('10.0.0.1').family() == 4 && cidr('10.0.0.0/8').containsIP('10.1.2.3') && !isIP('x')",
+        "quantity('1Gi').compareTo(quantity('1024Mi')) == 0 && isQuantity('5m')",
+        "semver('1.2.3').isLessThan(semver('1.10.0')) && isSemver('1.0.0')",
+        "!format.dns1123Label().validate('ok').hasValue()",
+        "duration('90m') == duration('1h30m') && duration('1h').getMinutes() == 60",
+        "timestamp('2026-01-01T00:00:00Z') + duration('24h') == timestamp('2026-01-02T00:00:00Z')",
+    ] {
+        let written =
+            json!({"type": "object", "properties": properties, "x-kubernetes-validations": [{"rule": rule}]});
+        match parse(written) {
+            Ok(schema) => assert_eq!(check(&schema, spec.clone(), None), Vec::<String>::new(), "{rule}"),
+            Err(errors) => assert!(rule.contains("hidden"), "{rule}: {errors:?}"),
+        }
+    }
+}
+
+#[test]
+fn rules_of_the_wrong_types_are_refused() {
+    let properties = json!({"s": {"type": "string"}, "n": {"type": "integer"}, "o": {"type": "object",
+        "properties": {"x": {"type": "string"}}}, "l": {"type": "array", "maxItems": 3, "items": {"type": "string"}}});
+    for (rule, why) in [
+        ("self.s + self.n == 'x'", "found no matching overload for '_+_' applied to '(string, int)'"),
+        ("self.s == self.n", "found no matching overload for '_==_' applied to '(string, int)'"),
+        ("self.s < 1", "found no matching overload for '_<_' applied to '(string, int)'"),
+        ("foo == 1", "undeclared reference to 'foo' (in container '')"),
+        ("foo(self.n)", "undeclared reference to 'foo' (in container '')"),
+        ("self.s.frobnicate()", "undeclared reference to 'frobnicate' (in container '')"),
+        ("self.o.y == 'a'", "undefined field 'y'"),
+        ("self.s.x == 'a'", "type 'string' does not support field selection"),
+        ("self.l.all(x, x.y)", "type 'string' does not support field selection"),
+        ("self.l.all(i, x, x > i)", "found no matching overload for '_>_' applied to '(string, int)'"),
+        ("self.n.all(x, true)", "expression of type 'int' cannot be range of a comprehension"),
+        ("self.s.matches('(')", "error parsing regexp"),
+        ("self.n", "cel expression must evaluate to a bool"),
+        ("self.o", "cel expression must evaluate to a bool"),
+        ("self.l.map(x, x)", "cel expression must evaluate to a bool"),
+        ("self.l.transformMap(k, v)", "invalid arguments of transformMap"),
+    ] {
+        let written =
+            json!({"type": "object", "properties": properties, "x-kubernetes-validations": [{"rule": rule}]});
+        let errors = parse(written).map(|_| ()).unwrap_err();
+        assert!(errors.len() == 1 && errors[0].contains(why), "{rule}: {errors:?}");
+    }
+    let number = json!({"type": "object", "properties": properties, "x-kubernetes-validations": [
+        {"rule": "self.n == 1", "messageExpression": "self.n"}]});
+    let errors = parse(number).map(|_| ()).unwrap_err();
+    assert!(errors[0].contains(".messageExpression: Invalid value: "), "{errors:?}");
+    assert!(errors[0].ends_with("messageExpression must evaluate to a string"), "{errors:?}");
+}
+
+#[test]
+fn a_rule_pays_for_what_it_looks_at() {
+    let schema = with_rules(
+        json!({"s": {"type": "string"}, "l": {"type": "array", "maxItems": 1000, "items": {"type": "integer"}}}),
+        json!([{"rule": "self.l.all(x, self.s.size() > x)"}]),
+    );
+    let numbers: Vec<i64> = (0..1000).collect();
+    assert!(
+        check(&schema, json!({"s": "x".repeat(2_000), "l": numbers}), None).is_empty(),
+        "within the budget"
+    );
+    let found = check(&schema, json!({"s": "x".repeat(1 << 20), "l": numbers}), None);
+    assert!(
+        found[0].contains("running out of cost budget"),
+        "the same loop over a text of a megabyte: {found:?}"
+    );
+}
+
+#[test]
+fn all_rules_of_an_object_share_a_budget() {
+    let rules: Vec<Value> =
+        (0..30).map(|n| json!({"rule": format!("self.l.all(x, self.l.all(y, x + y + {n} >= 0))")})).collect();
+    let schema = with_rules(
+        json!({"l": {"type": "array", "maxItems": 400, "items": {"type": "integer"}}}),
+        json!(rules),
+    );
+    let numbers: Vec<i64> = (0..200).collect();
+    let found = check(&schema, json!({"l": numbers}), None);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("running out of cost budget"), "{found:?}");
+}
+
+#[test]
+fn the_rules_of_a_schema_are_estimated_together() {
+    let rules: Vec<Value> = (0..120).map(|_| json!({"rule": "self.l.all(x, x > 0)"})).collect();
+    let written = json!({"type": "object", "properties": {"l": {"type": "array", "items": {"type": "integer"}}},
+        "x-kubernetes-validations": rules});
+    let errors = parse(written).map(|_| ()).unwrap_err();
+    assert!(
+        errors[0].contains("estimated rule cost total for entire OpenAPIv3 schema exceeds budget"),
+        "{errors:?}"
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! CEL rules (`x-kubernetes-validations`, `spec/apiserver.md` 13.5): what a rule says, and running all rules of a
 //! schema on an object.
 
-use super::cel::{Budget, Expression, Verdict};
-use super::validate::correlate;
-use super::{FieldError, FieldReason, Path, Properties, Schema, Type, cost};
+use super::cel::{self, Budget, Expression, Scope, Verdict, Wanted};
+use super::validate::Past;
+use super::{FieldError, FieldReason, Path, Properties, Schema, Type};
 use crate::table::JsonPath;
 use serde_json::{Map, Value, json};
 
@@ -12,12 +12,16 @@ const MESSAGE_LIMIT: usize = 2_048;
 /// Longest result of a `messageExpression`; a longer one is cut.
 const MESSAGE_RESULT_LIMIT: usize = 5 * 1024;
 
+/// Most rounds that all rules of a schema may be estimated to take together, ten times what one may (13.5).
+const SCHEMA_LIMIT: u64 = 10 * cel::ESTIMATE_LIMIT;
+
 /// One rule as the CRD states it.
 #[derive(Debug, Clone)]
 pub(crate) struct Rule {
     pub(super) text: String,
     expression: Option<Expression>,
     message: String,
+    message_text: String,
     message_expression: Option<Expression>,
     reason: FieldReason,
     field_path: String,
@@ -78,6 +82,7 @@ fn read_rule(rule: &Value, path: &Path<'_>, errors: &mut Vec<FieldError>) -> Opt
         text: source,
         expression,
         message,
+        message_text: dynamic,
         message_expression,
         reason: reason(&text("reason"), path, errors),
         field_path: text("fieldPath"),
@@ -114,51 +119,84 @@ fn refused(rule: &Value, path: &Path<'_>, field: &str, why: &str) -> FieldError 
     FieldError::invalid(path.field(field), &shown, why)
 }
 
-/// Checks the rules of a whole schema against the schema: fields they name, what they may cost.
-pub(crate) fn compile(schema: &mut Schema, path: &Path<'_>, errors: &mut Vec<FieldError>) {
-    if !schema.has_rules {
-        return;
-    }
-    for (index, rule) in schema.rules.iter().enumerate() {
-        let place = path.field("x-kubernetes-validations");
-        check_rule(rule, schema, &place.index(index), errors);
-    }
-    let place = path.field("properties");
-    if let Properties::Own(properties) = &mut schema.properties {
-        for (name, child) in properties {
-            compile(child, &place.key(name), errors);
-        }
-    }
-    if let Some(values) = &mut schema.additional {
-        compile(values, &path.field("additionalProperties"), errors);
-    }
-    if let Some(items) = &mut schema.items {
-        compile(items, &path.field("items"), errors);
+/// Checks the rules of a whole schema against the schema: fields they name, types, what they may cost.
+pub(crate) fn compile(schema: &Schema, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    let total = compile_node(schema, path, errors);
+    if total > SCHEMA_LIMIT {
+        let why = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget by factor \
+                   of more than 100x (try simplifying the rules, or adding maxItems, maxProperties, and maxLength where \
+                   arrays, maps, and strings are declared)";
+        errors.push(FieldError::forbidden(path, why));
     }
 }
 
-fn check_rule(rule: &Rule, schema: &Schema, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+fn compile_node(schema: &Schema, path: &Path<'_>, errors: &mut Vec<FieldError>) -> u64 {
+    if !schema.has_rules {
+        return 0;
+    }
+    let mut total = 0u64;
+    for (index, rule) in schema.rules.iter().enumerate() {
+        let place = path.field("x-kubernetes-validations");
+        total = total.saturating_add(check_rule(rule, schema, &place.index(index), errors));
+    }
+    let place = path.field("properties");
+    if let Properties::Own(properties) = &schema.properties {
+        for (name, child) in properties {
+            total = total.saturating_add(compile_node(child, &place.key(name), errors));
+        }
+    }
+    // A rule inside a list or map runs once for each item.
+    let checks = schema.checks.as_deref();
+    let many = |limit: Option<u64>, below: u64| below.saturating_mul(limit.unwrap_or(1).max(1));
+    if let Some(values) = &schema.additional {
+        let below = compile_node(values, &path.field("additionalProperties"), errors);
+        total = total.saturating_add(many(checks.and_then(|checks| checks.max_properties), below));
+    }
+    if let Some(items) = &schema.items {
+        let below = compile_node(items, &path.field("items"), errors);
+        total = total.saturating_add(many(checks.and_then(|checks| checks.max_items), below));
+    }
+    total
+}
+
+/// Returns the rounds the rule may take.
+fn check_rule(rule: &Rule, schema: &Schema, path: &Path<'_>, errors: &mut Vec<FieldError>) -> u64 {
+    let mut rounds = 0;
+    let shown = json!({"rule": rule.text, "message": rule.message, "messageExpression": rule.message_text,
+        "fieldPath": rule.field_path});
     if let Some(expression) = &rule.expression {
-        let shown = json!({"rule": rule.text, "message": rule.message, "fieldPath": rule.field_path});
-        if let Some(name) = cost::undefined_field(expression.tree(), schema) {
-            let column = rule.text.find(&format!(".{name}")).map_or(1, |at| at + 1);
-            let why = format!("compilation failed: ERROR: <input>:1:{column}: undefined field '{name}'");
+        let checked = cel::check(expression.tree(), &rule.text, schema, rule.optional_old, Wanted::Bool);
+        rounds = cel::estimate(expression.tree(), schema);
+        if let Err(why) = checked {
             errors.push(refused(&shown, path, "rule", &why));
-        } else if cost::is_never_bool(expression.tree(), schema) {
-            errors.push(refused(&shown, path, "rule", "cel expression must evaluate to a bool"));
-        } else if cost::exceeds_limit(expression.tree(), schema) {
+        } else if rounds > cel::ESTIMATE_LIMIT {
             let why = "estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or \
                        adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)";
             errors.push(FieldError::forbidden(path.field("rule"), why));
+            rounds = 0;
         }
     }
-    if !rule.field_path.is_empty() {
-        let parsed = JsonPath::parse(&rule.field_path).ok();
-        let fields = parsed.as_ref().and_then(JsonPath::as_fields).filter(|fields| !fields.is_empty());
-        if fields.is_none_or(|fields| schema.at(&fields).is_none()) {
-            let why = "fieldPath must be a valid path";
-            errors.push(FieldError::invalid_str(path.field("fieldPath"), &rule.field_path, why));
+    if let Some(expression) = &rule.message_expression {
+        let text = &rule.message_text;
+        let checked = cel::check(expression.tree(), text, schema, rule.optional_old, Wanted::Text);
+        if let Err(why) = checked {
+            errors.push(refused(&shown, path, "messageExpression", &why));
         }
+    }
+    check_field_path(rule, schema, path, errors);
+    rounds
+}
+
+/// The path must lead to a declared field, by names alone.
+fn check_field_path(rule: &Rule, schema: &Schema, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if rule.field_path.is_empty() {
+        return;
+    }
+    let parsed = JsonPath::parse(&rule.field_path).ok();
+    let fields = parsed.as_ref().and_then(JsonPath::as_fields).filter(|fields| !fields.is_empty());
+    if fields.is_none_or(|fields| schema.at(&fields).is_none()) {
+        let why = "fieldPath must be a valid path";
+        errors.push(FieldError::invalid_str(path.field("fieldPath"), &rule.field_path, why));
     }
 }
 
@@ -198,10 +236,9 @@ fn visit(
         }
         Value::Array(items) => {
             let Some(child) = schema.items() else { return };
-            let old = old.and_then(Value::as_array);
+            let past = Past::of(schema, old);
             for (index, item) in items.iter().enumerate() {
-                let old = old.and_then(|old| correlate(schema, old, item));
-                visit(child, item, old, &path.index(index), budget, errors);
+                visit(child, item, past.item(schema, item), &path.index(index), budget, errors);
             }
         }
         _ => {}
@@ -229,7 +266,7 @@ fn run(
         if (unchanged && !transition) || (transition && old.is_none() && !rule.optional_old) {
             continue;
         }
-        let scope = scope.get_or_insert_with(|| super::cel::Scope::new(schema, value, old));
+        let scope = scope.get_or_insert_with(|| Scope::new(schema, value, old));
         let verdict = scope.evaluate(expression, rule.optional_old, budget);
         if budget.is_spent() {
             return;

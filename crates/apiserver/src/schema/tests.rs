@@ -59,7 +59,7 @@ fn pruning_removes_what_is_not_declared() {
 }
 
 #[test]
-fn h_43_defaults_fill_gaps_and_replace_nulls() {
+fn corner_43_defaults_fill_gaps_and_replace_nulls() {
     let schema = spec_of(json!({
         "n": {"type": "integer", "default": 3},
         "parent": {"type": "object", "default": {}, "properties": {"x": {"type": "string", "default": "d"}}},
@@ -249,7 +249,7 @@ fn list_maps_are_unique_by_key() {
 }
 
 #[test]
-fn h_44_an_unchanged_value_is_not_refused_again() {
+fn corner_44_an_unchanged_value_is_not_refused_again() {
     let schema = spec_of(json!({
         "a": {"type": "string", "enum": ["x"]},
         "b": {"type": "integer"},
@@ -363,15 +363,18 @@ fn wrong_json_types_are_named_as_go_names_them() {
     let found = schema.check_types("Gizmo", &object(json!({"m": {"k": 1}}))).unwrap_err();
     assert_eq!(
         found.to_string(),
-        "json: cannot unmarshal number into Go struct field Gizmo.spec.m.k of type string"
+        "json: cannot unmarshal number into Go struct field Gizmo.spec.m of type string"
     );
     let labels = schema.check_types("Gizmo", &json!({"metadata": {"labels": 5}})).unwrap_err();
     assert_eq!(labels.expected, "map[string]string");
+    let only_metadata = schema.check_metadata_types("Gizmo", &object(json!({"m": {"k": 1}})));
+    assert!(only_metadata.is_ok(), "below metadata the schema speaks");
+    assert!(schema.check_metadata_types("Gizmo", &json!({"metadata": {"name": 1}})).is_err());
     assert!(schema.check_types("Gizmo", &object(json!({"m": null}))).is_ok());
 }
 
 #[test]
-fn h_40_large_integers_keep_their_digits() {
+fn corner_40_large_integers_keep_their_digits() {
     let schema =
         spec_of(json!({"n": {"type": "integer", "format": "int64", "maximum": 9007199254740993i64}}));
     assert!(errors(&schema, json!({"n": 9007199254740993i64}), None).is_empty());

@@ -4,13 +4,17 @@
 use super::checks::is_integer;
 use super::{FieldError, ListType, Path, Schema, Type, names, rules};
 use serde_json::{Map, Value};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+/// Most errors of one object that are told; nobody reads more, and a body can hold a million.
+const ERROR_LIMIT: usize = 1_000;
 
 impl Schema {
     /// Checks the object; with `old` (an update) errors of unchanged values are dropped (13.4) and transition rules
     /// run (13.5).
     pub fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let mut errors = self.validate_structure(object, old, &Path::Root);
+        errors.truncate(ERROR_LIMIT);
         if self.has_rules {
             if errors.is_empty() {
                 rules::check(self, object, old, &mut errors);
@@ -141,17 +145,43 @@ fn visit_items(
 ) {
     check_unique(schema, items, path, errors);
     let Some(child) = schema.items() else { return };
-    let old = old.and_then(Value::as_array);
+    let past = Past::of(schema, old);
     for (index, item) in items.iter().enumerate() {
-        let old = old.and_then(|old| correlate(schema, old, item));
-        visit(child, item, old, &path.index(index), errors);
+        visit(child, item, past.item(schema, item), &path.index(index), errors);
     }
 }
 
-/// The old item with the same key; items of atomic lists and sets have no past of their own.
-pub(crate) fn correlate<'o>(schema: &Schema, old: &'o [Value], item: &Value) -> Option<&'o Value> {
+/// The old items of a list with keys, by key. Items of atomic lists and sets have no past of their own.
+pub(crate) struct Past<'o>(HashMap<String, &'o Value>);
+
+impl<'o> Past<'o> {
+    pub(crate) fn of(schema: &Schema, old: Option<&'o Value>) -> Self {
+        let items = old.and_then(Value::as_array).into_iter().flatten();
+        let keyed = items.filter_map(|item| Some((key_text(schema, item)?, item)));
+        // Of several with one key the first counts.
+        Past(keyed.collect::<Vec<_>>().into_iter().rev().collect())
+    }
+
+    /// The old item with the key of this one.
+    pub(crate) fn item(&self, schema: &Schema, item: &Value) -> Option<&'o Value> {
+        if self.0.is_empty() {
+            return None;
+        }
+        self.0.get(&key_text(schema, item)?).copied()
+    }
+}
+
+/// What tells an item of a list with keys from the others.
+fn key_text(schema: &Schema, item: &Value) -> Option<String> {
     let ListType::Map(keys) = &schema.list_type else { return None };
-    old.iter().find(|old| keys.iter().all(|key| key_value(schema, old, key) == key_value(schema, item, key)))
+    let mut text = String::new();
+    for key in keys {
+        if let Some(value) = key_value(schema, item, key) {
+            text += &value.to_string();
+        }
+        text.push('\n');
+    }
+    Some(text)
 }
 
 /// The value of a key field of a list item; the default of the field counts when it is absent.
