@@ -156,6 +156,13 @@ fn check_conversion(spec: &Value, errors: &mut Vec<FieldError>) {
                 let why = "required when strategy is set to Webhook";
                 errors.push(FieldError::required("spec.conversion.webhookClientConfig", why));
             }
+            // Refused now rather than at each read of an object later (13.7).
+            let versions = spec["versions"].as_array().map_or(&[][..], Vec::as_slice);
+            if versions.iter().any(|version| version["served"] == true && version["storage"] != true) {
+                let why = "this server calls no conversion webhooks: a definition that serves more than its storage \
+                           version needs strategy None";
+                errors.push(FieldError::forbidden("spec.conversion.strategy", why));
+            }
         }
         _ => errors.push(FieldError::not_one_of(
             "spec.conversion.strategy",

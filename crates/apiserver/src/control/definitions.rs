@@ -107,21 +107,25 @@ impl Definitions {
 
     async fn establish(&mut self, api: &Api, name: &ObjectName, record: &Record) -> Result<(), ApiError> {
         let definition = &record.value;
+        let time = api.time();
+        let current = |live: &Value| live["spec"] == definition["spec"] && !live.is_deleting();
+        let amend = |change: &dyn Fn(&Value) -> Value, live: &Value| {
+            if current(live) { Change::Put(change(live)) } else { Change::Keep }
+        };
         let problem = match self.conflict(definition) {
             Some(problem) => Some(problem),
-            None => self
-                .serve(api, definition, api.store.revision())
-                .err()
-                .map(|errors| Problem { reason: "InvalidSchema", message: FieldError::aggregate(&errors) }),
-        };
-        let time = api.time();
-        let amended = |live: &Value| {
-            if live["spec"] != definition["spec"] || live.is_deleting() {
-                return Change::Keep;
+            None => {
+                let accepted = |live: &Value| with_names(live, &time);
+                api.amend(&resource(), name, |live| amend(&accepted, live)).await?;
+                let served = self.serve(api, definition, api.store.revision());
+                served.err().map(|errors| Problem {
+                    reason: "InvalidSchema",
+                    message: FieldError::aggregate(&errors),
+                })
             }
-            Change::Put(with_status(live, problem.as_ref(), &time))
         };
-        api.amend(&resource(), name, amended).await.map(drop)
+        let done = |live: &Value| with_status(live, problem.as_ref(), &time);
+        api.amend(&resource(), name, |live| amend(&done, live)).await.map(drop)
     }
 
     /// Puts the kinds of a definition into the registry if they are new or changed.
@@ -234,6 +238,18 @@ fn is_same(name: &str, served: &Served, record: &Record) -> bool {
 fn condition<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
     let conditions = object["status"]["conditions"].as_array()?;
     conditions.iter().find(|condition| condition["type"] == name)?["status"].as_str()
+}
+
+/// The definition whose names are accepted and which is about to be served.
+fn with_names(definition: &Value, time: &str) -> Value {
+    let mut object = definition.clone();
+    object["status"]["acceptedNames"] = crd::accepted_names(definition);
+    set_condition(&mut object, "NamesAccepted", "True", "NoConflicts", "no conflicts found", time);
+    if condition(definition, "Established") != Some("True") {
+        let message = "the initial names have been accepted";
+        set_condition(&mut object, "Established", "False", "Installing", message, time);
+    }
+    object
 }
 
 /// The definition with the status that goes with being served, or with not being served.

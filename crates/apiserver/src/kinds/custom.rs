@@ -54,6 +54,7 @@ pub(crate) fn served_kinds(
     let versions = definition["spec"]["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let storage = versions.iter().find(|version| version["storage"] == true);
     let storage = storage.and_then(|version| version["name"].as_str()).unwrap_or_default();
+    let uniform = versions.windows(2).all(|pair| pair[0]["schema"] == pair[1]["schema"]);
     let terminating = !definition["metadata"]["deletionTimestamp"].is_null();
     let served = versions.iter().enumerate().filter(|(_, version)| version["served"] == true);
     served
@@ -66,6 +67,7 @@ pub(crate) fn served_kinds(
                 open_api: version["schema"]["openAPIV3Schema"].clone(),
                 selectable: version.get("selectableFields").cloned(),
                 storage_version: storage.to_owned(),
+                uniform,
                 deprecation: deprecation(version, &names),
                 terminating,
                 since,

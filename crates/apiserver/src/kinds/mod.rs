@@ -55,6 +55,8 @@ pub(crate) struct Custom {
     /// `selectableFields` as written.
     pub(crate) selectable: Option<Value>,
     pub(crate) storage_version: String,
+    /// Whether all versions have one schema: then what any of them stored fits all of them.
+    pub(crate) uniform: bool,
     pub(crate) deprecation: Option<String>,
     /// Whether the definition is being deleted.
     pub(crate) terminating: bool,
@@ -237,7 +239,7 @@ impl Custom {
     }
 
     fn is_stored_form(&self, record: &Record, kind: &Kind) -> bool {
-        self.storage_version == kind.version && record.revision > self.since
+        self.storage_version == kind.version && self.uniform && record.revision > self.since
     }
 
     fn view<'a>(&self, record: &'a Record, kind: &Kind) -> Cow<'a, Value> {
