@@ -30,6 +30,8 @@ mod bootstrap;
 pub mod clock;
 mod control;
 mod discovery;
+#[cfg(test)]
+mod fuzz_tests;
 mod health;
 mod http;
 mod inprocess;

@@ -45,7 +45,7 @@ async fn a4_a5_another_manager_is_a_conflict_unless_forced() {
 }
 
 #[tokio::test]
-async fn hc_60_an_update_takes_fields_from_their_applier() {
+async fn corner_60_an_update_takes_fields_from_their_applier() {
     let (_server, client) = server().await;
     let path = format!("{CONFIG_MAPS}/a");
     apply(&client, &path, "fieldManager=a", &data(&json!({"x": "1"}))).await;

@@ -97,7 +97,7 @@ async fn refusals_say_what_is_wrong() {
 }
 
 #[tokio::test]
-async fn hc_23_a_write_that_changes_nothing_changes_no_revision() {
+async fn a_replace_that_changes_nothing_changes_no_revision() {
     let (_server, client) = gizmo_server().await;
     let (_, created) = post(&client, GIZMOS, &gizmo("g", json!({}))).await;
     let path = format!("{GIZMOS}/g");
@@ -109,7 +109,7 @@ async fn hc_23_a_write_that_changes_nothing_changes_no_revision() {
 }
 
 #[tokio::test]
-async fn hc_28_a_custom_resource_is_not_replaced_without_a_revision() {
+async fn corner_28_a_custom_resource_is_not_replaced_without_a_revision() {
     let (_server, client) = gizmo_server().await;
     post(&client, GIZMOS, &gizmo("g", json!({}))).await;
     let (status, answer) = put(&client, &format!("{GIZMOS}/g"), &gizmo("g", json!({"size": "large"}))).await;
@@ -123,7 +123,7 @@ async fn hc_28_a_custom_resource_is_not_replaced_without_a_revision() {
 }
 
 #[tokio::test]
-async fn hc_25_hc_27_status_and_spec_have_their_own_doors() {
+async fn corner_25_corner_27_status_and_spec_have_their_own_doors() {
     let (_server, client) = gizmo_server().await;
     let path = format!("{GIZMOS}/g");
     post(&client, GIZMOS, &gizmo("g", json!({}))).await;
@@ -146,7 +146,7 @@ async fn hc_25_hc_27_status_and_spec_have_their_own_doors() {
 }
 
 #[tokio::test]
-async fn hc_29_versions_inside_a_patch_are_checked() {
+async fn corner_29_versions_inside_a_patch_are_checked() {
     let (_server, client) = gizmo_server().await;
     let path = format!("{GIZMOS}/g");
     let (_, created) = post(&client, GIZMOS, &gizmo("g", json!({}))).await;
@@ -163,7 +163,7 @@ async fn hc_29_versions_inside_a_patch_are_checked() {
 }
 
 #[tokio::test]
-async fn hc_30_a_test_for_null_passes_on_a_missing_member() {
+async fn corner_30_a_test_for_null_passes_on_a_missing_member() {
     let (_server, client) = gizmo_server().await;
     let path = format!("{GIZMOS}/g");
     post(&client, GIZMOS, &gizmo("g", json!({}))).await;
@@ -180,7 +180,7 @@ async fn hc_30_a_test_for_null_passes_on_a_missing_member() {
 }
 
 #[tokio::test]
-async fn hc_7_strategic_patches_are_for_built_in_kinds() {
+async fn corner_07_strategic_patches_are_for_built_in_kinds() {
     let (_server, client) = gizmo_server().await;
     post(&client, GIZMOS, &gizmo("g", json!({}))).await;
     let body = json!({"metadata": {"labels": {"a": "b"}}});
@@ -206,7 +206,7 @@ async fn a_dry_run_answers_and_stores_nothing() {
 }
 
 #[tokio::test]
-async fn hc_46_unknown_fields_are_refused_warned_of_or_ignored() {
+async fn corner_46_unknown_fields_are_refused_warned_of_or_ignored() {
     let (_server, client) = gizmo_server().await;
     let body = gizmo("g", json!({"colour": "red"}));
     let (status, answer) = post(&client, &format!("{GIZMOS}?fieldValidation=Strict"), &body).await;
@@ -220,7 +220,7 @@ async fn hc_46_unknown_fields_are_refused_warned_of_or_ignored() {
 }
 
 #[tokio::test]
-async fn hc_39_a_secrets_plain_text_is_never_shown() {
+async fn corner_39_a_secrets_plain_text_is_never_shown() {
     let (_server, client) = server().await;
     let secrets: Api<Secret> = Api::default_namespaced(client);
     let secret: Secret = serde_json::from_value(json!({
@@ -234,7 +234,7 @@ async fn hc_39_a_secrets_plain_text_is_never_shown() {
 }
 
 #[tokio::test]
-async fn hc_1_protobuf_bodies_are_understood() {
+async fn corner_01_protobuf_bodies_are_understood() {
     let (_server, client) = server().await;
     // Namespace "n": the envelope, then ObjectMeta.name.
     let mut body = b"k8s\0".to_vec();

@@ -9,7 +9,7 @@ use crate::common::{
 };
 
 #[tokio::test]
-async fn hc_42_fields_are_pruned_defaulted_and_checked() {
+async fn corner_42_fields_are_pruned_defaulted_and_checked() {
     let (_server, client) = gizmo_server().await;
     let (status, object) = post(&client, GIZMOS, &gizmo("g", json!({"replicas": 1, "colour": 1}))).await;
     assert_eq!(status, StatusCode::CREATED, "{object}");
@@ -44,7 +44,7 @@ async fn bodies_of_another_type_are_refused() {
 }
 
 #[tokio::test]
-async fn hc_47_an_established_definition_is_served_everywhere() {
+async fn corner_47_an_established_definition_is_served_everywhere() {
     let (_server, client) = gizmo_server().await;
     let (status, list) = get(&client, "/apis/example.com/v1").await;
     assert_eq!(status, StatusCode::OK);
@@ -66,7 +66,7 @@ async fn hc_47_an_established_definition_is_served_everywhere() {
 }
 
 #[tokio::test]
-async fn hc_4_the_discovery_version_that_was_asked_for_is_given() {
+async fn corner_04_the_discovery_version_that_was_asked_for_is_given() {
     let (_server, client) = server().await;
     let accept = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
     let (_, groups) = send(&client, Method::GET, "/apis", &[("accept", accept)], "").await;

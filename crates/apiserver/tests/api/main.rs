@@ -14,7 +14,7 @@
 //! | 5 | corners.rs, src/openapi/tests.rs |
 //! | 6 | corners.rs, src/openapi/tests.rs |
 //! | 7 | crud.rs |
-//! | 8 | corners.rs |
+//! | 8 | corners.rs, write_corners.rs |
 //! | 9 | watches.rs |
 //! | 10 | watches.rs |
 //! | 11 | streams.rs, watches.rs |
@@ -30,10 +30,10 @@
 //! | 21 | lists.rs |
 //! | 22 | src/store/tests.rs, tests/history/crashes.rs, tests/history/seeds.rs |
 //! | 23 | crud.rs |
-//! | 24 | src/apply/tests.rs |
+//! | 24 | src/apply/tests.rs, write_corners.rs |
 //! | 25 | crud.rs |
-//! | 26 | corners.rs |
-//! | 27 | crud.rs |
+//! | 26 | corners.rs, write_corners.rs |
+//! | 27 | crud.rs, write_corners.rs |
 //! | 28 | crud.rs |
 //! | 29 | crud.rs |
 //! | 30 | crud.rs, src/patch/tests.rs |
@@ -46,12 +46,12 @@
 //! | 37 | deletion.rs |
 //! | 38 | corners.rs |
 //! | 39 | crud.rs, src/builtin/tests.rs |
-//! | 40 | src/schema/tests.rs |
-//! | 41 | – |
+//! | 40 | src/schema/tests.rs, write_corners.rs |
+//! | 41 | write_corners.rs |
 //! | 42 | definitions.rs |
-//! | 43 | src/schema/tests.rs |
-//! | 44 | src/schema/tests.rs |
-//! | 45 | src/schema/rule_tests.rs |
+//! | 43 | src/schema/tests.rs, write_corners.rs |
+//! | 44 | src/schema/tests.rs, write_corners.rs |
+//! | 45 | src/schema/rule_tests.rs, write_corners.rs |
 //! | 46 | crud.rs |
 //! | 47 | definitions.rs |
 //! | 48 | lists.rs |
@@ -63,11 +63,12 @@
 //! | 54 | corners.rs, streams.rs |
 //! | 55 | corners.rs, runtime.rs, src/builtin/tests.rs |
 //! | 56 | runtime.rs |
-//! | 57 | src/apply/tests.rs |
-//! | 58 | – |
+//! | 57 | src/apply/tests.rs, write_corners.rs |
+//! | 58 | write_corners.rs |
 //! | 59 | src/apply/tests.rs |
 //! | 60 | apply.rs, src/apply/tests.rs |
 
+#![recursion_limit = "256"]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../support/mod.rs"]
@@ -81,13 +82,18 @@ mod crud;
 mod definitions;
 mod deletion;
 mod disk;
+mod fuzz;
 mod identity;
 mod kubectl;
 mod limits;
 mod lists;
+mod noop;
 mod pages;
+mod published;
 mod python;
 mod runtime;
 mod streams;
 mod transport;
+mod vectors;
 mod watches;
+mod write_corners;
