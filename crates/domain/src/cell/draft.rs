@@ -131,6 +131,13 @@ impl<'v, 'a> Draft<'v, 'a> {
             .any(|(member, weight)| member.backing == Backing::Gone && member.weight > 0 && weight.is_none())
     }
 
+    /// Orphans that hold weight until their heirs are healthy.
+    pub(super) fn serving_orphans(&self) -> Vec<&'a str> {
+        let serving =
+            self.planned().filter(|(member, weight)| member.backing == Backing::Gone && *weight > 0);
+        serving.map(|(member, _)| member.name).collect()
+    }
+
     /// While a human is awaited nothing moves but what left (2.6.2b).
     pub(super) fn hold_still(&mut self) {
         if !self.safety && !self.orphan_leaves() {
@@ -209,11 +216,7 @@ impl<'v, 'a> Draft<'v, 'a> {
     /// Every finding is also a reason, after those that were given.
     fn explain_findings(&mut self) {
         let findings = self.findings.clone();
-        let serving_on: Vec<&str> = self
-            .planned()
-            .filter(|(member, weight)| member.backing == Backing::Gone && *weight > 0)
-            .map(|(member, _)| member.name)
-            .collect();
+        let serving_on = self.serving_orphans();
         let serving_on = (!serving_on.is_empty() && !self.hands_off).then(|| {
             let names = serving_on.join(", ");
             (Reason::WaitingForHealth, format!("{names} are gone but serve on until their heirs are healthy"))

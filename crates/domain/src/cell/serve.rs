@@ -135,7 +135,8 @@ fn take_over<'a>(
         }
         None => draft.keep_weights(members),
     }
-    let arrived = draft.members.weight(Side::Off) == 0 && draft.is_steady();
+    let alone = draft.members.weight(Side::Off) == 0 && draft.serving_orphans().is_empty();
+    let arrived = alone && draft.is_steady();
     if arrived && is_confirmed(view) {
         conclude(draft, version, running);
     } else {

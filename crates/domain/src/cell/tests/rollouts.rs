@@ -381,6 +381,19 @@ fn a_healthy_orphan_serves_until_its_heir_is_ready() {
 }
 
 #[test]
+fn a_takeover_has_not_arrived_while_an_orphan_serves_for_it() {
+    // What b1 was is not recorded, so it counts for the side that lacks its own.
+    let mut world = World::serving(1, table_steps(), 2, &[("a1", 0), ("b1", 100)], &["a1"]);
+    world.group_mut("a1").healthy_targets = Some(0);
+    let plan = world.run();
+    assert_eq!((serving(&plan), plan.phase()), (vec![("b1", 100)], Phase::Progressing));
+    assert_eq!(plan.status.stable_version, served(2));
+    world.group_mut("a1").healthy_targets = Some(2);
+    let plan = world.run();
+    assert_eq!((serving(&plan), &plan.status.stable_version), (vec![("a1", 100)], &served(1)));
+}
+
+#[test]
 fn a_side_that_cannot_take_its_share_yields_it() {
     let config = [("a1", 80), ("b1", 20)];
     let mut world = World::serving(1, table_steps(), 1, &config, &["a1", "b2"]).rolling(2, 1);

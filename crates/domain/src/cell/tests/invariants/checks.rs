@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use super::super::world::*;
 use crate::cell::*;
-use crate::{Phase, Reason, RolloutId, ServedVersion, Version, Weight};
+use crate::{Phase, Reason, RolloutId, ServedVersion, Weight};
 
 /// What must hold between two plans.
 #[derive(Default)]
 pub(super) struct Watch {
     /// The greatest canary share that was written under an id.
     reached: BTreeMap<RolloutId, Weight>,
-    /// The step at which an attempt was first seen.
-    begun: BTreeMap<RolloutId, usize>,
+    /// The step at which an attempt was first seen, and the steps that it followed.
+    begun: BTreeMap<RolloutId, (usize, String)>,
 }
 
 /// World and plan in a few lines.
@@ -367,11 +367,12 @@ fn no_analysis_is_skipped(world: &World, plan: &Plan, watch: &mut Watch) {
         (None, Some(recorded)) if completed => (recorded, steps.len()),
         _ => return,
     };
-    let begun = *watch.begun.entry(id.clone()).or_insert(plan.status.current_step_index.unwrap_or(0));
+    let first_seen = || (plan.status.current_step_index.unwrap_or(0), steps.hash());
+    let (begun, followed) = watch.begun.entry(id.clone()).or_insert_with(first_seen).clone();
     let commanded = plan.status.last_command != recorded.last_command;
-    // Edited steps are another attempt, as soon as they may be followed.
-    let edited = !completed && plan.status.steps_hash != Some(steps.hash());
-    if record.promoted_fully || (completed && commanded) || edited {
+    // Edited steps are another attempt, once they may be followed and if it is
+    // remembered what was followed before.
+    if record.promoted_fully || (completed && commanded) || followed != steps.hash() {
         return;
     }
     for step in (begun..index).filter(|step| matches!(steps.get(*step), Some(Step::Analysis(_)))) {
@@ -408,15 +409,18 @@ fn failure_is_obeyed(world: &World, plan: &Plan) {
     assert!(blocks || left_to_human || taken_back, "a failure is ignored: {}", brief(world, plan));
 }
 
-/// `Completed` is said only when the stable version serves everything.
+/// `Completed` is said only when the stable version serves everything that
+/// can be told apart.
 fn completed_means_stable(world: &World, plan: &Plan) {
+    let Some(ServedVersion::Known(stable)) = &plan.status.stable_version else { return };
     if plan.phase() != Phase::Completed {
         return;
     }
-    let is_stable =
-        |version: &Version| plan.status.stable_version.as_ref().is_some_and(|own| own.is(version));
     for entry in plan.entries.iter().filter(|entry| entry.weight > 0) {
-        assert!(is_stable(&version_of(&entry.name)), "completed: {}", brief(world, plan));
+        let of_config =
+            ConfigEntry { name: entry.name.clone(), arn: entry.arn.clone(), weight: entry.weight };
+        let other = is_known(world, &of_config) && version_of(&entry.name) != *stable;
+        assert!(!other, "completed: {}", brief(world, plan));
     }
 }
 
