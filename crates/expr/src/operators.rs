@@ -7,7 +7,7 @@ use crate::ast::Operator;
 use crate::context::Context;
 use crate::error::EvalError;
 use crate::time::shifted;
-use crate::value::{Key, Value};
+use crate::value::{Key, Map, Value};
 
 type Outcome = Result<Value, EvalError>;
 
@@ -154,11 +154,20 @@ fn contains_element(context: &mut Context, needle: &Value, haystack: &Value) -> 
             }
             Ok(false)
         }
-        Value::Map(map) | Value::Record(map) => {
-            Ok(Key::of(needle).is_some_and(|key| map.entries().contains_key(&key)))
-        }
+        Value::Map(map) | Value::Record(map) => match key_for(map, needle) {
+            Some(key) => Ok(map.entries().contains_key(&key)),
+            None => Err(mismatched(Operator::In, needle, haystack)),
+        },
         _ => Err(mismatched(Operator::In, needle, haystack)),
     }
+}
+
+/// The key that a value can be in this map. JSON objects have text keys alone: to ask one for an
+/// index is a mistake about its shape and must not look like a missing member.
+fn key_for(map: &Map, value: &Value) -> Option<Key> {
+    // Keys are ordered by their kind, text last.
+    let has_others = map.entries().keys().next().is_some_and(|first| !matches!(first, Key::String(_)));
+    Key::of(value).filter(|key| has_others || matches!(key, Key::String(_) | Key::Nil))
 }
 
 /// `matches` and its like: false beside nil.
@@ -300,7 +309,7 @@ pub(crate) fn index(value: &Value, index: &Value) -> Outcome {
         Value::String(text) => Ok(Value::Int(i64::from(text.as_bytes()[place(index, text.len(), value)?]))),
         Value::Bytes(bytes) => Ok(Value::Int(i64::from(bytes[place(index, bytes.len(), value)?]))),
         Value::Map(map) => {
-            let key = Key::of(index).ok_or_else(|| no_member(value, index))?;
+            let key = key_for(map, index).ok_or_else(|| no_member(value, index))?;
             Ok(map.entries().get(&key).cloned().unwrap_or(Value::Nil))
         }
         Value::Record(map) => {

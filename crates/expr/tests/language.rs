@@ -301,8 +301,6 @@ fn types_are_compared_as_the_language_does() {
         ("nil && true", "error: && needs bool, but got nil"),
         ("1 ? 2 : 3", "error: ?: needs bool, but got int"),
         ("false && nil.x", "false"),
-        ("isNil(result.missing) && default(result.missing, 3) == 3", "true"),
-        ("isNil(result.a)", "false"),
         ("isNaN(nil)", "error: expected a number, but got nil"),
         ("asInt(nil)", "error: expected a number or a string, but got nil"),
         ("asInt(true)", "error: expected a number or a string, but got bool"),
@@ -338,6 +336,34 @@ fn time() {
         ("now() + 1", "error: mismatched types time.Time and int"),
         ("now().Hours()", "error: cannot fetch Hours from time.Time"),
         ("date(\"9999-12-30\") + duration(\"2000000h\")", "error: a time within"),
+    ]);
+}
+
+/// Whoever takes an object for a list must learn it, not read a missing member.
+#[test]
+fn an_index_is_no_key_of_an_object() {
+    check(&[
+        ("result.a[0]", "error: cannot fetch 0 from map"),
+        ("(result[0] ?? 0) < 1", "error: cannot fetch 0 from map"),
+        ("0 in result.a", "error: mismatched types int and map"),
+        ("0 not in result", "error: mismatched types int and map"),
+        ("\"b\" in result.a and \"x\" not in result.a", "true"),
+        ("nil in result", "false"),
+        ("groupBy([1, 2], #)[2]", "[2]"),
+        ("groupBy([1, 2], #)[3]", "null"),
+    ]);
+}
+
+/// Upstream both look at the whole result, whatever they are given (`spec/analysis.md` 7.4).
+#[test]
+fn defect_09_is_nil_and_default_look_at_their_argument() {
+    check(&[
+        ("isNil(result.missing)", "true"),
+        ("isNil(result.a)", "false"),
+        ("isNil(nil)", "true"),
+        ("default(result.missing, 3)", "3"),
+        ("default(result.s, 3)", "\"häns\""),
+        ("default(nil, nil)", "null"),
     ]);
 }
 
