@@ -21,12 +21,13 @@ fn succeeded(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Pipes the manifests into kubectl, as the help says.
+/// Pipes the manifests into kubectl, as the help says. Local mode has installed
+/// the definitions already, under a name of its own.
 fn install(local: &LocalMode) -> String {
     let manifests = succeeded(&local.okra(&["install", "--print"]));
     let mut apply = local
         .command(okra_tests::clients::kubectl())
-        .args(["apply", "--server-side", "-f", "-"])
+        .args(["apply", "--server-side", "--force-conflicts", "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -36,17 +37,15 @@ fn install(local: &LocalMode) -> String {
     succeeded(&apply.wait_with_output().expect("kubectl ends"))
 }
 
-/// A kubeconfig that logs in as the service account of the installation.
+/// A kubeconfig with the rights of the installation's service account, no more.
 fn kubeconfig(local: &LocalMode) -> PathBuf {
-    let token = succeeded(&local.kubectl(&["create", "token", "okra", "-n", NAMESPACE]));
+    let text = succeeded(&local.kubectl(&["config", "view", "--raw", "-o", "json"]));
+    let mut config: Value = serde_json::from_str(&text).expect("kubectl prints JSON");
+    config["users"][0]["user"]["as"] = json!(format!("system:serviceaccount:{NAMESPACE}:okra"));
+    config["users"][0]["user"]["as-groups"] = json!(["system:serviceaccounts", "system:authenticated"]);
+    config["contexts"][0]["context"]["namespace"] = json!(NAMESPACE);
     let file = local.home().join("okra.kubeconfig");
-    std::fs::copy(local.kubeconfig(), &file).expect("a copy");
-    let path = file.to_string_lossy().into_owned();
-    let config = |words: &[&str]| {
-        succeeded(&local.kubectl(&[&["config", "--kubeconfig", &path][..], words].concat()));
-    };
-    config(&["set-credentials", "okra", &format!("--token={}", token.trim())]);
-    config(&["set-context", "--current", "--user=okra", &format!("--namespace={NAMESPACE}")]);
+    std::fs::write(&file, config.to_string()).expect("a kubeconfig can be written");
     file
 }
 

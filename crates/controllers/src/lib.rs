@@ -43,12 +43,20 @@ pub mod writer;
 pub use context::Context;
 pub use settings::Settings;
 
+use std::time::Duration;
+
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// Time for the reconciles that run when the stop comes. It is also what ends a
+/// controller that has not listed its kind by then: kube waits for that list
+/// although its watch has been cut. Far below the 30 s that Kubernetes gives a pod.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs every controller until `stop` is cancelled, and returns when the last
 /// reconcile has ended. `context.fence` is that of the present term.
 pub async fn run(context: Context, stop: CancellationToken) {
+    let clock = context.clock.clone();
     let mut controllers = JoinSet::new();
     controllers.spawn(analysis::run(context.clone(), stop.clone()));
     controllers.spawn(cell::run(context.clone(), stop.clone()));
@@ -57,12 +65,28 @@ pub async fn run(context: Context, stop: CancellationToken) {
     controllers.spawn(pause::run(context.clone(), stop.clone()));
     controllers.spawn(target_group_binding::run(context.clone(), stop.clone()));
     controllers.spawn(target_group_set::run(context, stop.clone()));
-    while let Some(ended) = controllers.join_next().await {
-        if let Err(error) = ended {
-            // A panic is our bug. The others stop too: half of okra is worse
-            // than none, and whoever started us starts us again.
-            tracing::error!(%error, "a controller ended by a panic");
-            stop.cancel();
+    let mut overdue = std::pin::pin!(async {
+        stop.cancelled().await;
+        clock.sleep(STOP_GRACE).await;
+    });
+    let mut given_up = false;
+    loop {
+        tokio::select! {
+            ended = controllers.join_next() => match ended {
+                None => return,
+                Some(Err(error)) if error.is_panic() => {
+                    // A panic is our bug. The others stop too: half of okra is worse
+                    // than none, and whoever started us starts us again.
+                    tracing::error!(%error, "a controller ended by a panic");
+                    stop.cancel();
+                }
+                Some(_) => {}
+            },
+            () = &mut overdue, if !given_up => {
+                given_up = true;
+                tracing::debug!("what has not ended by now is given up");
+                controllers.abort_all();
+            }
         }
     }
 }

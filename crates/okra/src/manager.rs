@@ -29,6 +29,7 @@ const LOOPBACK: &str = "127.0.0.0/8";
 
 /// How AWS is reached.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "AWS")]
 pub struct AwsFlags {
     /// AWS region [default: that of environment or profile]
     #[arg(long, env = "OKRA_REGION", value_name = "NAME")]
@@ -89,6 +90,7 @@ impl AwsFlags {
 
 /// Flags of the controllers in every mode.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Controllers")]
 pub struct ControllerFlags {
     #[command(flatten)]
     aws: AwsFlags,

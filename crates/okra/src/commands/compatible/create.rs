@@ -74,7 +74,7 @@ pub struct TargetGroupArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  okra create awsapplicationloadbalancerconfig web --listener-arn $ARN --priority 10 --dry-run\n\n\
-    Conditions and weights are those of the rule as it is now. Conditions that a config\n\
+    Conditions and weights are those of the rule as it is now. Conditions that a config \
     cannot express are an error."
 )]
 pub struct ConfigArgs {

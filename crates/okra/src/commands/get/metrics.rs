@@ -56,7 +56,7 @@ pub fn last_value(result: &MetricResult) -> String {
 pub fn limit(metric: &Value) -> String {
     let short = |text: &str| {
         let cut: String = text.chars().take(CONDITION_CHARS_MAX).collect();
-        if cut == text { cut } else { format!("{cut}…") }
+        if cut == text { cut } else { format!("{cut}...") }
     };
     let success = text(metric, "successCondition").filter(|text| !text.is_empty());
     let failure = text(metric, "failureCondition").filter(|text| !text.is_empty());

@@ -70,7 +70,7 @@ fn head(cell: &Cell, status: &CellStatus, now: Timestamp, look: Look) -> Vec<Str
     if let Some(began) = began {
         facts.push(format!("for {}", span(now.duration_since(began).as_secs())));
     }
-    lines.extend(wrapped(&facts.join("   "), "  "));
+    lines.extend(wrapped(&facts.join(", "), "  "));
     lines
 }
 

@@ -24,10 +24,10 @@ const GRACE_SECONDS: i64 = 30;
 #[command(after_help = "Examples:\n  okra install --print | kubectl apply --server-side -f -\n  \
     okra install --print --region eu-west-1 --role-arn arn:aws:iam::111122223333:role/okra\n  \
     okra install --print --watch-namespace argocd > okra.yaml\n\n\
-    Printed are the namespace, the custom resource definitions, a service account with what\n\
-    the controllers ask for and no more, two replicas of which one leads, and a disruption\n\
-    budget. okra reads cluster secrets wherever it watches: --watch-namespace keeps it to one\n\
-    namespace, and its rights too.")]
+    Printed are the namespace, the custom resource definitions, a service account with what \
+    the controllers ask for and no more, two replicas of which one leads, and a disruption budget. \
+    okra reads cluster secrets wherever it watches: --watch-namespace keeps it to one namespace, and its \
+    rights too.")]
 pub struct InstallArgs {
     /// Print the manifests; okra itself changes nothing
     #[arg(long, required = true)]

@@ -61,8 +61,8 @@ pub const WATCHING: &[Permission] = &[
     okra("cells/finalizers", &[], &[OWNER]),
     okra(
         "awsapplicationloadbalancerconfigs",
-        &["get", "list", "watch", "create", "patch"],
-        &[("update", "a config of the Go program is taken over whole")],
+        &["get", "list", "watch", "create", "update"],
+        &[("patch", "the finalizer of a config that deletes its rule, or of the Go program")],
     ),
     okra("awsapplicationloadbalancerconfigs/status", STATUS, &[]),
     okra("awsnetworkloadbalancerconfigs", &["get"], &[]),

@@ -23,7 +23,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  okra promote web --step 1\n  okra promote web --full --reason 'seen enough'\n\n\
-    It ends a pause, a settle, drain or approval wait; at an analysis it ends the run,\n\
+    It ends a pause, a settle, drain or approval wait; at an analysis it ends the run, \
     and the step counts as passed. It never passes an unconfirmed write or missing health."
 )]
 pub struct PromoteArgs {
