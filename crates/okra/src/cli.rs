@@ -269,6 +269,22 @@ mod tests {
         }
     }
 
+    fn examples(command: &clap::Command, found: &mut Vec<String>) {
+        let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        found.extend(text.lines().filter(|line| line.starts_with("  ")).map(str::to_owned));
+        command.get_subcommands().for_each(|below| examples(below, found));
+    }
+
+    #[test]
+    fn examples_can_be_copied_as_they_stand() {
+        let mut found = Vec::new();
+        examples(&Cli::command(), &mut found);
+        assert!(!found.is_empty());
+        for line in found {
+            assert!(line.chars().count() <= 80, "a terminal would break {line:?}");
+        }
+    }
+
     #[test]
     fn help_keeps_within_eighty_columns() {
         for (name, help) in all_helps() {

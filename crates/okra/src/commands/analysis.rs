@@ -31,7 +31,7 @@ enum AnalysisCommand {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  okra analysis test --expr 'result[0] < 0.05' --result '[0.02]'\n  \
-    okra analysis test --expr 'result.p99 < 500' --failure 'result.p99 > 900' --result '{\"p99\": 640}'\n\n\
+    okra analysis test --expr 'result < 5' --failure 'result > 9' --result 6.4\n\n\
     Exit codes: 0 successful, 1 no expression or no JSON, 2 failed or an error, 5 inconclusive.")]
 struct TestArgs {
     /// successCondition

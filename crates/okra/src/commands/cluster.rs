@@ -42,7 +42,7 @@ enum ClusterCommand {
     /// Show the clusters that okra knows
     List(lists::ClusterArgs),
     /// Make a cluster known, by an Argo CD cluster secret
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// Forget a cluster; the cluster itself stays
     Remove(RemoveArgs),
 }
@@ -50,7 +50,7 @@ enum ClusterCommand {
 /// Flags of `okra cluster add`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  okra cluster add web-1-v2 --labels service=web --region eu-west-1\n  \
-    okra cluster add web-1-v2 --endpoint https://1.2.3.4 --ca-data \"$CA\" --dry-run\n  \
+    okra cluster add web-1-v2 --endpoint https://1.2.3.4 --ca-data $CA\n  \
     okra cluster add lab --from-kubeconfig lab.yaml --from-context lab")]
 pub struct AddArgs {
     /// Name of the EKS cluster, and of the secret
@@ -119,7 +119,7 @@ pub struct RemoveArgs {
 pub async fn run(args: ClusterArgs) -> anyhow::Result<Exit> {
     match args.command {
         ClusterCommand::List(args) => lists::clusters(args).await,
-        ClusterCommand::Add(args) => add(args).await,
+        ClusterCommand::Add(args) => add(*args).await,
         ClusterCommand::Remove(args) => remove(args).await,
     }
 }

@@ -31,7 +31,7 @@ const PHASES: [&str; 4] = ["Successful", "Error", "Failed", "Inconclusive"];
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  okra create analysisrun --template-name success-rate --args service=web\n  \
-    okra run analysis smoke --template-name success-rate --args-from-secrets token=api.key --wait"
+    okra run analysis --template-name t --args-from-secrets token=api.key --wait"
 )]
 pub struct CreateArgs {
     /// Name of the run [default: the template and a random end]

@@ -21,7 +21,7 @@ use crate::output::{self, Exit};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  okra upsert cell web --listener-arn $ARN --match-label role=web --replicas 2 \\\n    \
-    --listener-rule-host web.example.com --canary-steps weight=20,pause=10m,analysis=success-rate:service=web\n\n\
+    --listener-rule-host web.example.com --canary-steps weight=20,pause=10m\n\n\
     Steps: weight=PERCENT, pause=DURATION, analysis=TEMPLATE:ARG=VALUE:…"
 )]
 pub struct UpsertArgs {

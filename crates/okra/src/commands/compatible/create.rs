@@ -51,9 +51,7 @@ pub struct SetArgs {
 
 /// Flags of `create awstargetgroup`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  okra create awstargetgroup web-v2 --arn $ARN --labels role=web,okra.mumo.co/version=2.0.0"
-)]
+#[command(after_help = "Example:\n  okra create awstargetgroup web-v2 --arn $ARN --labels role=web")]
 pub struct TargetGroupArgs {
     /// Name of the AWSTargetGroup
     name: String,
@@ -73,7 +71,7 @@ pub struct TargetGroupArgs {
 /// Flags of `create awsapplicationloadbalancerconfig`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  okra create awsapplicationloadbalancerconfig web --listener-arn $ARN --priority 10 --dry-run\n\n\
+    after_help = "Example:\n  okra create awsapplicationloadbalancerconfig web --listener-arn $ARN\n\n\
     Conditions and weights are those of the rule as it is now. Conditions that a config \
     cannot express are an error."
 )]

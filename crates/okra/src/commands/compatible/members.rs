@@ -19,7 +19,7 @@ use crate::output::{self, Exit};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  okra upsert targetgroupbinding --cluster-name web-1-v2 --name web \\\n    \
-    --binding-namespace default --target-group-arn $ARN --labels role=web,okra.mumo.co/version=2.0.0"
+    --target-group-arn $ARN --labels role=web,okra.mumo.co/version=2.0.0"
 )]
 pub struct BindingArgs {
     /// Name of the cluster secret

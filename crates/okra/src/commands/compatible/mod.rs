@@ -178,9 +178,7 @@ enum ListKind {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  okra run analysis smoke --template-name success-rate --args service=web --wait"
-)]
+#[command(after_help = "Example:\n  okra run analysis smoke --template-name success-rate --wait")]
 pub struct RunArgs {
     #[command(subcommand)]
     kind: RunKind,
@@ -209,7 +207,7 @@ enum UpdateKind {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  okra upsert cell web --listener-arn $ARN --match-label role=web --replicas 2\n  \
-    okra upsert awstargetgroupset web --cluster-selector service=web --labels role=web"
+    okra upsert awstargetgroupset web --cluster-selector service=web"
 )]
 pub struct UpsertArgs {
     #[command(subcommand)]

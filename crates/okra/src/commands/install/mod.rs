@@ -22,7 +22,7 @@ const GRACE_SECONDS: i64 = 30;
 /// Flags of `okra install`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  okra install --print | kubectl apply --server-side -f -\n  \
-    okra install --print --region eu-west-1 --role-arn arn:aws:iam::111122223333:role/okra\n  \
+    okra install --print --region eu-west-1 --role-arn $ROLE_ARN\n  \
     okra install --print --watch-namespace argocd > okra.yaml\n\n\
     Printed are the namespace, the custom resource definitions, a service account with what \
     the controllers ask for and no more, two replicas of which one leads, and a disruption budget. \
