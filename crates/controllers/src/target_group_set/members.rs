@@ -180,9 +180,16 @@ impl Watch {
         let principal = self.context.members.principal(cluster).await;
         let principal = principal.unwrap_or_else(|| "ARN_OF_OKRAS_ROLE".to_owned());
         let region = cluster.region.as_ref().map(|region| format!(" --region {region}")).unwrap_or_default();
+        // With an entry it is the group that must be allowed to read.
+        let bound = match error {
+            kube::Error::Api(status) if status.code == 403 => {
+                "; the group okra:reader must be bound to a ClusterRole that may list targetgroupbindings"
+            }
+            _ => "",
+        };
         format!(
             "{text}; to let okra in: aws eks create-access-entry --cluster-name {} --principal-arn {principal} \
-             --kubernetes-groups okra:reader{region}",
+             --kubernetes-groups okra:reader{region}{bound}",
             aws.cluster_name
         )
     }
@@ -224,7 +231,16 @@ struct Streams {
     groups: usize,
 }
 
+/// Whether a cluster serves the kind in this group, and lets okra list it. A
+/// group that is not served is told by discovery, which is open to everybody:
+/// asked for its objects, a cluster would say `Forbidden`.
 async fn serves(client: &Client, resource: &ApiResource) -> Result<bool, kube::Error> {
+    match client.list_api_group_resources(&resource.api_version).await {
+        Ok(served) if !served.resources.iter().any(|one| one.name == resource.plural) => return Ok(false),
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(false),
+        // Discovery may be closed to okra all the same; the list below decides.
+        _ => {}
+    }
     let api: Api<DynamicObject> = Api::all_with(client.clone(), resource);
     match api.list_metadata(&kube::api::ListParams::default().limit(1)).await {
         Ok(_) => Ok(true),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::{Client, ResourceExt as _};
@@ -152,6 +153,27 @@ impl RegionWorld {
     pub(crate) fn member(&self, name: &str) -> Client {
         let running = self.members.running.lock().unwrap();
         Client::new(running[name].0.in_process(), "default")
+    }
+
+    /// Lets a group of a member read TargetGroupBindings, and nothing else.
+    pub(crate) async fn let_read(&self, cluster: &str, group: &str) {
+        let role: ClusterRole = serde_json::from_value(json!({
+            "metadata": {"name": "okra-reader"},
+            "rules": [{
+                "apiGroups": ["elbv2.k8s.aws"], "resources": ["targetgroupbindings"],
+                "verbs": ["get", "list", "watch"],
+            }],
+        }))
+        .expect("a role");
+        let binding: ClusterRoleBinding = serde_json::from_value(json!({
+            "metadata": {"name": "okra-reader"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "okra-reader"},
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
+        }))
+        .expect("a binding");
+        let params = PostParams::default();
+        Api::all(self.member(cluster)).create(&params, &role).await.expect("created");
+        Api::all(self.member(cluster)).create(&params, &binding).await.expect("created");
     }
 
     /// Cuts a member off: nobody listens at its address any more.

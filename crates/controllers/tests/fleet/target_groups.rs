@@ -136,6 +136,14 @@ async fn sc_12_a_role_that_is_not_let_in_is_told_the_command_and_then_let_in() {
     assert!(region.world.groups().await.is_empty());
     let provisioning = region.sdk.provisioning(region.scope.clone());
     provisioning.access_entry("web-1", role, &["okra:reader"]).await.unwrap();
+    // Known now, but not yet allowed to read.
+    region
+        .world
+        .until_status::<AWSTargetGroupSet>("web", |status| {
+            status["message"].as_str().is_some_and(|text| text.contains("bound to a ClusterRole"))
+        })
+        .await;
+    region.let_read("web-1", "okra:reader").await;
     region.world.until_groups(&["web-1-default-web"]).await;
     // Every session was asked for with the external id of the set.
     let mut sessions = 0;
