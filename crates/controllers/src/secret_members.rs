@@ -176,6 +176,8 @@ fn exec_config(exec: &ExecProviderConfig) -> ExecConfig {
 
 #[cfg(test)]
 mod tests {
+    use okra_aws::{AwsError, ClusterToken};
+
     use super::*;
 
     #[test]
@@ -197,5 +199,59 @@ mod tests {
         assert!(matches!(authority(&tls("")), Ok(None)));
         assert!(authority(&tls("not base64!")).is_err());
         assert!(authority(&tls(&STANDARD.encode("no pem"))).is_err());
+    }
+
+    /// Tokens that nobody asks for.
+    struct NoTokens;
+
+    #[async_trait]
+    impl ClusterTokens for NoTokens {
+        async fn cluster_token(&self, _: &Scope, _: &str) -> Result<ClusterToken, AwsError> {
+            unreachable!("the login is none of AWS")
+        }
+
+        async fn principal(&self, _: &Scope) -> Result<String, AwsError> {
+            unreachable!("the login is none of AWS")
+        }
+    }
+
+    /// A client of an API that nobody asks.
+    fn management() -> Client {
+        let nobody = tower::service_fn(|_: Request<Body>| async {
+            Err::<http::Response<Body>, BoxError>("nobody answers".into())
+        });
+        Client::new(nobody, "default")
+    }
+
+    #[tokio::test]
+    async fn h_64_a_login_command_is_run_by_the_operators_word_only() {
+        let mut cluster =
+            ClusterSecret { server: "https://127.0.0.1:1".to_owned(), ..ClusterSecret::default() };
+        cluster.config.exec_provider_config =
+            Some(ExecProviderConfig { command: "steal".to_owned(), ..ExecProviderConfig::default() });
+        let members = |allow| SecretMembers::new(management(), Arc::new(NoTokens), None, allow);
+        let refused = members(false).client(&cluster).await.err().map(|error| error.to_string());
+        let told = "the login is the command \"steal\", which needs --allow-exec";
+        assert_eq!(refused.as_deref(), Some(told));
+        assert!(members(true).login(&cluster).is_ok_and(|login| login.exec.is_some()));
+        assert_eq!(members(false).principal(&cluster).await, None);
+    }
+
+    #[tokio::test]
+    async fn the_region_and_external_id_of_the_secret_win() {
+        let members =
+            SecretMembers::new(management(), Arc::new(NoTokens), Some(Region::new("us-east-1")), false);
+        let mut cluster = ClusterSecret {
+            server: "https://A.gr7.eu-west-1.eks.amazonaws.com".to_owned(),
+            ..ClusterSecret::default()
+        };
+        let aws =
+            AwsAuthConfig { role_arn: Some("arn:aws:iam::1:role/r".to_owned()), ..AwsAuthConfig::default() };
+        assert_eq!(members.scope(&cluster, &aws).unwrap().region, Region::new("eu-west-1"));
+        cluster.region = Some("eu-central-1".to_owned());
+        cluster.external_id = Some("x-1".to_owned());
+        let scope = members.scope(&cluster, &aws).unwrap();
+        assert_eq!(scope.region, Region::new("eu-central-1"));
+        assert_eq!(scope.role.unwrap().external_id.as_deref(), Some("x-1"));
     }
 }

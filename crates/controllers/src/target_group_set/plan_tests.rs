@@ -116,6 +116,17 @@ fn h_54_only_own_objects_of_reachable_clusters_go() {
 }
 
 #[test]
+fn h_55_an_empty_selector_selects_every_cluster_and_one_that_selects_none_leaves_nothing_behind() {
+    let clusters = vec![cluster("c1", vec![binding("web", &arn("a"))])];
+    let first = run(&any(), clusters.clone(), &[]);
+    assert_eq!(first.apply.len(), 1);
+    let existing: Vec<AWSTargetGroup> = first.apply.iter().map(object).collect();
+    let none =
+        spec(json!({"generators": [{"awseks": {"clusterSelector": {"matchLabels": {"service": "x"}}}}]}));
+    assert_eq!(run(&none, clusters, &existing).delete, ["c1-default-web"]);
+}
+
+#[test]
 fn objects_of_a_cluster_whose_secret_is_gone_go() {
     let first = run(&any(), vec![cluster("c1", vec![binding("web", &arn("a"))])], &[]);
     let existing: Vec<AWSTargetGroup> = first.apply.iter().map(object).collect();

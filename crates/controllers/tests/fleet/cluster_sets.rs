@@ -7,8 +7,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
-use okra_api::ClusterSet;
 use okra_api::foreign::cluster_secret::ClusterSecret;
+use okra_api::{AWSTargetGroupSet, ClusterSet};
 use okra_aws::{ClusterStatus, Meaning, Region, Role, Scope};
 use serde_json::{Value, json};
 
@@ -238,6 +238,8 @@ async fn h_04_a_set_without_a_source_is_invalid_and_a_full_one_goes_on() {
         let status = world.until_reason::<ClusterSet>(name, "InvalidSpec").await;
         assert!(status["message"].as_str().unwrap().contains(word), "{status}");
     }
+    world.create::<AWSTargetGroupSet>("none", json!({"generators": []})).await;
+    world.until_reason::<AWSTargetGroupSet>("none", "InvalidSpec").await;
     world.create::<ClusterSet>("old", json!({"selector": {"eksTags": {"role": "web"}}})).await;
     world.until_secrets(&["web-1"]).await;
 }

@@ -172,8 +172,11 @@ impl RegionWorld {
         }))
         .expect("a binding");
         let params = PostParams::default();
-        Api::all(self.member(cluster)).create(&params, &role).await.expect("created");
-        Api::all(self.member(cluster)).create(&params, &binding).await.expect("created");
+        Api::<ClusterRole>::all(self.member(cluster)).create(&params, &role).await.expect("created");
+        Api::<ClusterRoleBinding>::all(self.member(cluster))
+            .create(&params, &binding)
+            .await
+            .expect("created");
     }
 
     /// Cuts a member off: nobody listens at its address any more.
