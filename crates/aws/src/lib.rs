@@ -23,6 +23,7 @@ mod metrics;
 mod scope;
 pub mod sdk;
 mod targets;
+mod signing;
 mod tokens;
 mod write;
 
@@ -37,5 +38,6 @@ pub use load_balancers::{
 pub use metrics::{MetricQuery, MetricSeries, MetricSource, MetricWindow, Metrics, SeriesStatus};
 pub use scope::{Region, Role, Scope};
 pub use targets::{Target, Targets};
+pub use signing::{RequestSigner, SignedRequest, SigningIdentity};
 pub use tokens::{ClusterToken, ClusterTokens};
 pub use write::{AlwaysAllowed, Urgency, Write, WriteGate};

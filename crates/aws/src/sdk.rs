@@ -15,6 +15,7 @@ mod provisioning;
 mod rules;
 mod settings;
 mod targets;
+mod signer;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use load_balancers::SdkLoadBalancers;
 pub use metrics::SdkMetrics;
 pub use provisioning::{NewTargetGroup, SdkProvisioning};
 pub use settings::{AccessKey, SdkSettings, StaticKeys};
+pub use signer::SdkSigner;
 
 use crate::{Meaning, Region, Scope};
 use call::Caller;
@@ -101,6 +103,11 @@ impl Sdk {
     /// Who okra is on AWS, and logins to member clusters.
     pub fn identity(&self) -> SdkIdentity {
         SdkIdentity::new(self.caller())
+    }
+
+    /// Signatures for services that okra calls by hand.
+    pub fn signer(&self) -> SdkSigner {
+        SdkSigner::new(self.caller())
     }
 
     /// Makes load balancers, target groups and clusters: for demo and rehearsal.

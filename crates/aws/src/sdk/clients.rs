@@ -46,6 +46,7 @@ pub(super) struct ScopedClients {
 /// Makes clients and keeps them.
 pub(super) struct Clients {
     base: SdkConfig,
+    static_keys: StaticKeys,
     by_scope: Mutex<BTreeMap<Scope, Arc<ScopedClients>>>,
 }
 
@@ -75,7 +76,7 @@ impl Clients {
             loader = loader.credentials_provider(of_key(key));
         }
         let base = guarded(loader.load().await, settings.static_keys);
-        Self { base, by_scope: Mutex::default() }
+        Self { base, static_keys: settings.static_keys, by_scope: Mutex::default() }
     }
 
     /// The region of settings, environment or profile.
@@ -106,19 +107,16 @@ impl Clients {
         self.kept().remove(scope);
     }
 
+    /// The credentials of a profile, or of the role that it may assume. What
+    /// holds for okra's own static keys holds for those of a profile.
+    pub(super) async fn of_profile(&self, profile: &str, scope: &Scope) -> Option<SharedCredentialsProvider> {
+        let config = self.base.to_builder().credentials_provider(of_profile(profile)).build();
+        let config = scoped(&guarded(config, self.static_keys), scope).await;
+        config.credentials_provider()
+    }
+
     async fn make(&self, scope: &Scope) -> ScopedClients {
-        let mut config =
-            self.base.to_builder().region(sdk_region(&scope.region)).identity_cache(identity_cache()).build();
-        if let Some(role) = &scope.role {
-            let session = role.session_name.as_deref().unwrap_or(SESSION_NAME);
-            let mut provider =
-                AssumeRoleProvider::builder(&role.arn).session_name(session).configure(&config);
-            if let Some(external_id) = &role.external_id {
-                provider = provider.external_id(external_id);
-            }
-            let provider = SharedCredentialsProvider::new(provider.build().await);
-            config = config.to_builder().credentials_provider(provider).build();
-        }
+        let config = scoped(&self.base, scope).await;
         ScopedClients {
             load_balancing: aws_sdk_elasticloadbalancingv2::Client::new(&config),
             eks: aws_sdk_eks::Client::new(&config),
@@ -131,6 +129,19 @@ impl Clients {
     fn kept(&self) -> std::sync::MutexGuard<'_, BTreeMap<Scope, Arc<ScopedClients>>> {
         self.by_scope.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The configuration for a region, with the credentials of a role if one is named.
+async fn scoped(base: &SdkConfig, scope: &Scope) -> SdkConfig {
+    let config = base.to_builder().region(sdk_region(&scope.region)).identity_cache(identity_cache()).build();
+    let Some(role) = &scope.role else { return config };
+    let session = role.session_name.as_deref().unwrap_or(SESSION_NAME);
+    let mut provider = AssumeRoleProvider::builder(&role.arn).session_name(session).configure(&config);
+    if let Some(external_id) = &role.external_id {
+        provider = provider.external_id(external_id);
+    }
+    let provider = SharedCredentialsProvider::new(provider.build().await);
+    config.to_builder().credentials_provider(provider).build()
 }
 
 fn identity_cache() -> aws_sdk_sts::config::SharedIdentityCache {
