@@ -3,11 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use kube::ResourceExt as _;
 use serde_json::Value;
 use thiserror::Error;
 
+use super::extensions::ExtensionError;
 use super::metric::Metric;
-use super::template::{AnalysisTemplateSpec, Argument, DryRun, MeasurementRetention};
+use super::template::{
+    AnalysisTemplate, AnalysisTemplateSpec, Argument, ClusterAnalysisTemplate, DryRun, MeasurementRetention,
+};
 use crate::cell::TemplateReference;
 
 /// How many templates one run may combine: a typing mistake in nested
@@ -21,6 +25,35 @@ pub struct Templates {
     pub namespaced: BTreeMap<String, AnalysisTemplateSpec>,
     /// ClusterAnalysisTemplates.
     pub cluster: BTreeMap<String, AnalysisTemplateSpec>,
+    /// Those that cannot be used, by whether they are ClusterAnalysisTemplates
+    /// and by name.
+    pub unusable: BTreeMap<(bool, String), ExtensionError>,
+}
+
+impl Templates {
+    /// The templates as they are stored, with the fields that their
+    /// annotations add.
+    pub fn of<'a>(
+        namespaced: impl Iterator<Item = &'a AnalysisTemplate>,
+        cluster: impl Iterator<Item = &'a ClusterAnalysisTemplate>,
+    ) -> Self {
+        let mut templates = Self::default();
+        for template in namespaced {
+            templates.shelve(false, template.name_any(), template.effective_spec());
+        }
+        for template in cluster {
+            templates.shelve(true, template.name_any(), template.effective_spec());
+        }
+        templates
+    }
+
+    fn shelve(&mut self, cluster: bool, name: String, spec: Result<AnalysisTemplateSpec, ExtensionError>) {
+        match spec {
+            Ok(spec) if cluster => drop(self.cluster.insert(name, spec)),
+            Ok(spec) => drop(self.namespaced.insert(name, spec)),
+            Err(error) => drop(self.unusable.insert((cluster, name), error)),
+        }
+    }
 }
 
 /// What the templates of one run say together.
@@ -46,6 +79,16 @@ pub enum MergeError {
         name: String,
         /// Whether a ClusterAnalysisTemplate was meant.
         cluster_scope: bool,
+    },
+    /// A template whose annotation cannot be read.
+    #[error("{} '{name}' cannot be used: {error}", kind(*cluster_scope))]
+    Unusable {
+        /// Name of the template.
+        name: String,
+        /// Whether it is a ClusterAnalysisTemplate.
+        cluster_scope: bool,
+        /// What is wrong with it.
+        error: ExtensionError,
     },
     /// More than [`TEMPLATES_MAX`].
     #[error("more than {TEMPLATES_MAX} analysis templates in one run")]
@@ -128,8 +171,12 @@ fn collect<'a>(
             return Err(MergeError::TooManyTemplates);
         }
         let shelf = if cluster_scope { &templates.cluster } else { &templates.namespaced };
-        let Some(spec) = shelf.get(&reference.template_name) else {
-            return Err(MergeError::TemplateNotFound { name: reference.template_name, cluster_scope });
+        let name = reference.template_name;
+        let Some(spec) = shelf.get(&name) else {
+            return Err(match templates.unusable.get(&(cluster_scope, name.clone())) {
+                Some(error) => MergeError::Unusable { name, cluster_scope, error: error.clone() },
+                None => MergeError::TemplateNotFound { name, cluster_scope },
+            });
         };
         found.push((cluster_scope, spec));
         waiting.extend(spec.templates.iter().rev().cloned());
@@ -199,7 +246,7 @@ mod tests {
         let read = |items: &[(&str, Value)]| {
             items.iter().map(|(name, spec)| ((*name).to_owned(), template(spec.clone()))).collect()
         };
-        Templates { namespaced: read(namespaced), cluster: read(cluster) }
+        Templates { namespaced: read(namespaced), cluster: read(cluster), ..Templates::default() }
     }
 
     fn merge(references: &[TemplateReference], templates: &Templates) -> Result<MergedTemplates, MergeError> {
@@ -227,6 +274,26 @@ mod tests {
         assert_eq!(names(&merged), ["b", "a", "c"]);
         let merged = merge(&[reference("a"), reference("b")], &templates).unwrap();
         assert_eq!(names(&merged), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn annotations_add_fields_and_a_broken_one_names_its_template() {
+        let object = |kind: &str, name: &str, annotation: &str| {
+            json!({
+                "apiVersion": "argoproj.io/v1alpha1", "kind": kind,
+                "metadata": {"name": name, "annotations": {"okra.mumo.co/metrics": annotation}},
+                "spec": {"metrics": [{"name": name}]},
+            })
+        };
+        let good: AnalysisTemplate =
+            serde_json::from_value(object("AnalysisTemplate", "a", r#"{"*": {"noData": "Fail"}}"#)).unwrap();
+        let bad: ClusterAnalysisTemplate =
+            serde_json::from_value(object("ClusterAnalysisTemplate", "b", "oops")).unwrap();
+        let templates = Templates::of([&good].into_iter(), [&bad].into_iter());
+        let merged = merge(&[reference("a")], &templates).unwrap();
+        assert_eq!(merged.metrics, [json!({"name": "a", "noData": "Fail"})]);
+        let message = merge(&[reference("a"), cluster("b")], &templates).unwrap_err().to_string();
+        assert!(message.starts_with("ClusterAnalysisTemplate 'b' cannot be used: annotation"), "{message}");
     }
 
     #[test]

@@ -41,10 +41,59 @@ pub struct Metric {
     /// Successes in a row that end the metric; 0 is off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub consecutive_success_limit: Option<IntOrString>,
+    /// Failures in a row that are tolerated; no limit when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consecutive_failure_limit: Option<IntOrString>,
+    /// What an inconclusive metric does to the rollout; `pause` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["pause", "abort", "continue"]))]
+    pub on_inconclusive: Option<String>,
+    /// What a metric that cannot be measured does to the rollout; `abort` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["pause", "abort", "continue"]))]
+    pub on_error: Option<String>,
+    /// What a measurement without data comes to; left to the conditions when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Fail", "Inconclusive", "Success", "Error"]))]
+    pub no_data: Option<String>,
+    /// Repetitions of a call that failed in passing, within one measurement: 0 to 5; 0 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider_retry_limit: Option<IntOrString>,
+    /// Compares the new version with the serving one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Baseline>,
     /// Exactly one provider: its name to its settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "provider_schema")]
     pub provider: Option<Map<String, Value>>,
+}
+
+/// What a metric is compared with (`spec/analysis.md` 2.10-8).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+pub struct Baseline {
+    /// The query for the serving version: a provider's name to its settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "provider_schema")]
+    pub provider: Option<Map<String, Value>>,
+    /// `Proportion` compares `[events, total]`, `Mean` samples.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Proportion", "Mean"]))]
+    pub kind: Option<String>,
+    /// Which way is worse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Higher", "Lower"]))]
+    pub worse: Option<String>,
+    /// Share of false alarms over the whole run; 0.05 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+    /// Difference that is tolerated; 0 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_effect: Option<f64>,
+    /// Samples before anything is said; 100 when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min_samples: Option<i64>,
 }
 
 fn provider_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {

@@ -6,6 +6,7 @@ mod arguments;
 mod built_in;
 mod checks;
 mod experiment;
+mod extensions;
 mod field_path;
 mod merge;
 mod metric;
@@ -19,9 +20,10 @@ pub use experiment::{
     Experiment, ExperimentAnalysisRunStatus, ExperimentAnalysisTemplate, ExperimentSpec, ExperimentStatus,
     ExperimentTemplateStatus, PodTemplate,
 };
+pub use extensions::{EXTENSION_FIELDS, ExtensionError, extensions_of, lost_extensions, with_extensions};
 pub use field_path::{FieldPathError, field_path};
 pub use merge::{MergeError, MergedTemplates, TEMPLATES_MAX, Templates, merge_templates};
-pub use metric::Metric;
+pub use metric::{Baseline, Metric};
 pub use run::{
     AnalysisRun, AnalysisRunSpec, AnalysisRunStatus, Measurement, MetricResult, RunSummary, TtlStrategy,
 };

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::extensions::{ExtensionError, with_extensions};
 use super::metric::Metric;
 use super::template::{Argument, DryRun, MeasurementRetention};
 
@@ -53,6 +54,17 @@ pub struct AnalysisRunSpec {
     /// When a completed run is deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_strategy: Option<TtlStrategy>,
+}
+
+impl AnalysisRun {
+    /// The spec with the metric fields that an annotation of the object adds.
+    ///
+    /// # Errors
+    /// When the annotation cannot be read.
+    pub fn effective_spec(&self) -> Result<AnalysisRunSpec, ExtensionError> {
+        let metrics = with_extensions(&self.spec.metrics, self.metadata.annotations.as_ref())?;
+        Ok(AnalysisRunSpec { metrics, ..self.spec.clone() })
+    }
 }
 
 /// When a completed run is deleted, in seconds after its end.

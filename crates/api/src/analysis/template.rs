@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::extensions::{ExtensionError, with_extensions};
 use super::metric::Metric;
 use crate::cell::{FieldReference, TemplateReference};
 
@@ -41,6 +43,33 @@ pub struct AnalysisTemplateSpec {
     /// Nested templates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub templates: Vec<TemplateReference>,
+}
+
+impl AnalysisTemplate {
+    /// The spec with the metric fields that an annotation of the object adds.
+    ///
+    /// # Errors
+    /// When the annotation cannot be read.
+    pub fn effective_spec(&self) -> Result<AnalysisTemplateSpec, ExtensionError> {
+        self.spec.extended(&self.metadata)
+    }
+}
+
+impl ClusterAnalysisTemplate {
+    /// As [`AnalysisTemplate::effective_spec`].
+    ///
+    /// # Errors
+    /// When the annotation cannot be read.
+    pub fn effective_spec(&self) -> Result<AnalysisTemplateSpec, ExtensionError> {
+        self.spec.0.extended(&self.metadata)
+    }
+}
+
+impl AnalysisTemplateSpec {
+    fn extended(&self, metadata: &ObjectMeta) -> Result<Self, ExtensionError> {
+        let metrics = with_extensions(&self.metrics, metadata.annotations.as_ref())?;
+        Ok(Self { metrics, ..self.clone() })
+    }
 }
 
 /// The same, for all namespaces.

@@ -16,12 +16,13 @@ use super::{label_value, owner_reference};
 use crate::analysis::{
     AnalysisRun, AnalysisRunSpec, Argument, ArgumentError, CheckError, CheckScope, Experiment,
     ExperimentAnalysisTemplate, ExperimentSpec, MergeError, PodTemplate, RunFacts, RunMetadata, SideFacts,
-    Templates, built_in_arguments, check_metrics, merge_templates, resolve_arguments, target_group_of,
+    Templates, built_in_arguments, check_metrics, extensions_of, merge_templates, resolve_arguments,
+    target_group_of,
 };
 use crate::cell::{AnalysisBlock, Cell, ExperimentStep, ExperimentTemplate};
 use crate::names::{
-    ANNOTATION_CLUSTER, CONTROLLER_INSTANCE_ID, LABEL_CELL, LABEL_CONTROLLER_INSTANCE_ID, LABEL_ROLLOUT_ID,
-    LABEL_STEP_INDEX,
+    ANNOTATION_CLUSTER, ANNOTATION_METRICS, CONTROLLER_INSTANCE_ID, LABEL_CELL, LABEL_CONTROLLER_INSTANCE_ID,
+    LABEL_ROLLOUT_ID, LABEL_STEP_INDEX,
 };
 use crate::pause::{Pause, PauseSpec};
 
@@ -243,6 +244,7 @@ fn analysis_run(
     let built_in = built_in_arguments(&facts);
     let cell = cell_with_status(context)?;
     let resolved = resolve_arguments(&merged.args, &block.args, &cell, &built_in, &merged.metrics)?;
+    let extensions = extensions_of(&merged.metrics);
     let spec = AnalysisRunSpec {
         metrics: merged.metrics,
         args: resolved.args,
@@ -251,9 +253,29 @@ fn analysis_run(
         terminate: None,
         ttl_strategy: None,
     };
-    let metadata =
-        judged_metadata(context, component, block.analysis_run_metadata.as_ref(), block.cluster.as_ref());
+    let cluster = block.cluster.as_deref().map(|cluster| named_cluster(cluster, &facts));
+    let mut metadata =
+        judged_metadata(context, component, block.analysis_run_metadata.as_ref(), cluster.as_ref());
+    if let Some(extensions) = extensions {
+        metadata
+            .annotations
+            .get_or_insert_default()
+            .entry(ANNOTATION_METRICS.to_owned())
+            .or_insert(extensions);
+    }
     Ok(NewObject::AnalysisRun(Box::new(AnalysisRun { metadata, spec, status: None })))
+}
+
+/// The cluster that `canary` or `stable` means for this rollout: the first by
+/// name. A side without a known cluster keeps its word, and the run says that
+/// nothing of that name is there.
+fn named_cluster(cluster: &str, facts: &RunFacts) -> String {
+    let first = match cluster {
+        "canary" => facts.canary.clusters.first(),
+        "stable" => facts.stable.clusters.first(),
+        _ => None,
+    };
+    first.cloned().unwrap_or_else(|| cluster.to_owned())
 }
 
 /// The Cell as JSON, with the status that the plan is about to write, for
@@ -319,7 +341,9 @@ fn experiment(context: &ComponentContext<'_>, component: &NewComponent) -> Resul
         progress_deadline_seconds: step.progress_deadline_seconds,
         ..ExperimentSpec::default()
     };
-    let metadata = judged_metadata(context, component, None, step.cluster.as_ref());
+    let facts = run_facts(context, component);
+    let cluster = step.cluster.as_deref().map(|cluster| named_cluster(cluster, &facts));
+    let metadata = judged_metadata(context, component, None, cluster.as_ref());
     Ok(NewObject::Experiment(Box::new(Experiment { metadata, spec, status: None })))
 }
 

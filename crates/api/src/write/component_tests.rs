@@ -149,7 +149,7 @@ fn a_run_knows_its_side_and_the_version_it_judges() {
             "argo-rollouts.argoproj.io/controller-instance-id": "okra", "team": "a",
         })
     );
-    assert_eq!(run["metadata"]["annotations"], json!({"n": "1", "okra.mumo.co/cluster": "canary"}));
+    assert_eq!(run["metadata"]["annotations"], json!({"n": "1", "okra.mumo.co/cluster": "cluster-b1"}));
     assert_eq!(
         run["spec"],
         json!({"metrics": [metric], "args": [
@@ -157,6 +157,17 @@ fn a_run_knows_its_side_and_the_version_it_judges() {
             {"name": "okra.canary.targetGroup", "value": "targetgroup/b1/1"},
         ]})
     );
+}
+
+#[test]
+fn fields_that_a_foreign_definition_prunes_travel_in_an_annotation() {
+    let metric = json!({"name": "m", "noData": "Fail", "provider": {"web": {}}});
+    let templates = templates(json!({"metrics": [metric]}));
+    let strategy = json!({"canary": {"analysis": {"templates": [{"templateName": "t"}], "cluster": "edge"}}});
+    let run = run(strategy, &templates, StepReference::Background).unwrap();
+    let expected =
+        json!({"okra.mumo.co/cluster": "edge", "okra.mumo.co/metrics": r#"{"m":{"noData":"Fail"}}"#});
+    assert_eq!(run["metadata"]["annotations"], expected);
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Secret;
-use kube::ResourceExt as _;
 use kube::api::ListParams;
 use okra_api::analysis::{AnalysisTemplate, ClusterAnalysisTemplate, Templates};
 use okra_api::cell::Cell;
@@ -138,18 +137,10 @@ impl Act<'_> {
             kube::Api::all(self.context.client.clone());
         let namespaced = namespaced.list(&all).await?.items;
         let cluster = cluster.list(&all).await?.items;
-        Ok(Templates {
-            namespaced: namespaced
-                .iter()
-                .filter_map(Lenient::valid)
-                .map(|template| (template.name_any(), template.spec.clone()))
-                .collect(),
-            cluster: cluster
-                .iter()
-                .filter_map(Lenient::valid)
-                .map(|template| (template.name_any(), template.spec.0.clone()))
-                .collect(),
-        })
+        Ok(Templates::of(
+            namespaced.iter().filter_map(Lenient::valid),
+            cluster.iter().filter_map(Lenient::valid),
+        ))
     }
 
     async fn replica_sets(&self) -> Result<BTreeMap<String, Value>, ActError> {
