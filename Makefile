@@ -18,6 +18,7 @@ export OKRA_AWS := $(CURDIR)/$(VENV)/bin/aws
 export OKRA_MOTO := $(CURDIR)/$(VENV)/bin/moto_server
 export OKRA_KUBECTL ?= kubectl
 export OKRA_REDIS ?= redis-server
+export OKRA_PROMETHEUS ?= $(shell command -v prometheus || echo $(CURDIR)/$(VENV)/prometheus/usr/bin/prometheus)
 
 .PHONY: help demo test test-go bench lint check-toolchain tools clean
 
@@ -58,6 +59,7 @@ bench: check-toolchain
 tools: $(VENV)/.installed
 	@command -v $(OKRA_KUBECTL) >/dev/null || { echo "== installing kubectl"; apt-get update -qq && apt-get install -y -qq kubernetes-client; }
 	@command -v $(OKRA_REDIS) >/dev/null || { echo "== installing Redis"; apt-get update -qq && apt-get install -y -qq redis-server; }
+	@test -x "$(OKRA_PROMETHEUS)" || { echo "== unpacking Prometheus for the tests (it is not installed, so nothing starts it)"; mkdir -p $(VENV)/prometheus && cd $(VENV)/prometheus && { apt-get download -qq prometheus || { apt-get update -qq && apt-get download -qq prometheus; }; } && dpkg-deb -x prometheus_*.deb . ; }
 
 $(VENV)/.installed: tests/requirements.txt
 	@echo "== installing the AWS command, boto3, moto and the Kubernetes client for the tests"

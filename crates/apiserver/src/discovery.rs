@@ -108,7 +108,8 @@ fn aggregate(registry: &Registry, core: bool, wanted: &Aggregated, headers: &Hea
         "items": items,
     });
     let bytes = encode_json(&list, false);
-    let tag = format!("\"{:X}\"", Sha512::digest(&bytes));
+    let digest: String = Sha512::digest(&bytes).iter().map(|byte| format!("{byte:02X}")).collect();
+    let tag = format!("\"{digest}\"");
     let content_type =
         format!("application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", wanted.version);
     let reply = if text(headers, IF_NONE_MATCH.as_str()) == tag {

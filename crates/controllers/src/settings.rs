@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use okra_domain::cell::WeightMode;
 
+use crate::analysis::MetricSources;
+
 /// Flags of the controllers; every default is that of `spec/okra.md` 4.1 and 8,
 /// that of the delay of metrics is `spec/aws.md` 5.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Settings {
     /// CIDR blocks that web metrics may reach although they are loopback,
     /// link-local and so on (`spec/analysis.md` 3).
     pub metric_addresses: Vec<String>,
+    /// What providers of metrics know besides what a metric says.
+    pub metric_sources: MetricSources,
     /// Name of this process in leases and events, unique for each start.
     pub identity: String,
 }
@@ -38,6 +42,7 @@ impl Settings {
             weight_mode: WeightMode::Absolute,
             watch_namespace: None,
             metric_addresses: Vec::new(),
+            metric_sources: MetricSources::default(),
             identity: identity.into(),
         }
     }

@@ -12,11 +12,13 @@ use okra_aws::sdk::{AccessKey, Budget, Sdk, SdkSettings, StaticKeys, Unobserved}
 use okra_clock::Entropy as _;
 use okra_clock::{SharedClock, SystemEntropy};
 use okra_controllers::Context;
+use okra_controllers::analysis::MetricSources;
 use okra_controllers::fence::Fence;
 use okra_controllers::metrics::Metrics;
 use okra_controllers::secret_members::SecretMembers;
 use okra_controllers::settings::Settings;
 use okra_domain::cell::WeightMode;
+use okra_providers::Proxies;
 use okra_region::{DEFAULT_ACCESS_KEY_ID, DEFAULT_SECRET_ACCESS_KEY};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -184,6 +186,10 @@ impl ControllerFlags {
             },
             watch_namespace: self.watch_namespace.clone(),
             metric_addresses,
+            metric_sources: MetricSources {
+                proxies: Proxies::from_environment(),
+                ..MetricSources::from_variables(|name| std::env::var(name).ok())
+            },
             ..Settings::new(identity)
         }
     }
@@ -199,10 +205,11 @@ pub fn identity() -> String {
 pub fn context(
     client: Client,
     sdk: &Sdk,
-    settings: Settings,
+    mut settings: Settings,
     clock: SharedClock,
     flags: &ControllerFlags,
 ) -> Context {
+    settings.metric_sources.signer = Some(Arc::new(sdk.signer()));
     let region = flags.aws.region().or_else(|| sdk.default_region());
     let tokens = Arc::new(sdk.identity());
     // One adapter for both, so that they share the budget of one service.

@@ -100,7 +100,8 @@ const PRIVATE: [Network; 6] = [
 
 /// Prefixes of addresses that carry one of the older kind: mapped, translated, 6to4; with the bit
 /// at which it begins.
-const CARRIERS: [(Network, u32); 4] = [
+const CARRIERS: [(Network, u32); 5] = [
+    (Network::v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96), 96),
     (Network::v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96), 96),
     (Network::v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96), 96),
     (Network::v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 96), 96),
@@ -204,6 +205,7 @@ mod tests {
             "fd00:ec2::23",
             "::ffff:127.0.0.1",
             "::ffff:169.254.169.254",
+            "::ffff:0:127.0.0.1",
             "64:ff9b::7f00:1",
             "64:ff9b::a9fe:a9fe",
             "64:ff9b:1::7f00:1",

@@ -14,6 +14,7 @@ use okra_expr::Value;
 use serde::Deserialize;
 
 use crate::provider::{Measured, Provider, ProviderError, Request};
+use crate::secrets::Secrets;
 
 /// Time for a query with all its pages.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -134,17 +135,32 @@ impl Provider for CloudWatch {
         self.plan(settings).map(|_| ())
     }
 
-    async fn measure(&self, request: Request<'_>) -> Result<Measured, ProviderError> {
+    fn asked(&self, settings: &serde_json::Value) -> Option<String> {
+        let queries = settings["metricDataQueries"].as_array()?.iter().map(|query| {
+            let id = query["id"].as_str().unwrap_or_default();
+            let what =
+                query["expression"].as_str().or_else(|| query["metricStat"]["metric"]["metricName"].as_str());
+            format!("{id}: {}", what.unwrap_or_default())
+        });
+        Some(format!("queries {}", queries.collect::<Vec<_>>().join("; ")))
+    }
+
+    async fn measure(&self, request: &Request<'_>, _: &Secrets) -> Result<Measured, ProviderError> {
         let plan = self.plan(request.settings)?;
         let start = request.now.saturating_sub(plan.interval).unwrap_or(Timestamp::MIN);
         let window = MetricWindow { start, end: request.now };
         let answer = self.metrics.query(&plan.scope, window, &plan.queries);
         let series = match tokio::time::timeout(TIMEOUT, answer).await {
             Ok(Ok(series)) => series,
-            Ok(Err(error)) => return Err(ProviderError::caused_by("GetMetricData failed", error)),
+            Ok(Err(error)) => {
+                let passing = error.meaning.is_transient();
+                let failed = ProviderError::caused_by("GetMetricData failed", error);
+                return Err(if passing { failed.passing(Duration::ZERO) } else { failed });
+            }
             Err(_) => {
                 let seconds = TIMEOUT.as_secs();
-                return Err(ProviderError::new(format!("GetMetricData has no answer within {seconds} s")));
+                let error = ProviderError::new(format!("GetMetricData has no answer within {seconds} s"));
+                return Err(error.passing(Duration::ZERO));
             }
         };
         let wanted = |id: &str| plan.queries.iter().any(|query| query.id == id && query.return_data);

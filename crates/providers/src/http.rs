@@ -1,7 +1,10 @@
 //! HTTP to servers that nobody vouches for.
 
+mod answer;
 mod client;
 mod connector;
+pub(crate) mod form;
+mod proxy;
 mod redirect;
 mod tls;
 mod url;
@@ -11,6 +14,8 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use answer::Answer;
+pub(crate) use client::Call;
 pub use client::Client;
-pub(crate) use client::{Answer, Call};
 pub use connector::{Resolver, SystemResolver};
+pub use proxy::Proxies;

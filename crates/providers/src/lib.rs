@@ -1,10 +1,13 @@
-//! What analysis measures with: CloudWatch and web endpoints (`spec/analysis.md` 4).
+//! What analysis measures with (`spec/analysis.md` 4), and what can be said against a template
+//! before it does ([`lint()`]).
 //!
 //! ```text
 //!   metric's settings (secrets in them) ──> Providers::measure ──> Measured { text, result, metadata }
 //!                                              │                        │
-//!                                  web ── http::Client               Conditions::judge ──> phase
-//!                                  cloudWatch ── okra_aws::Metrics
+//!       prometheus datadog web graphite        │                     Conditions::judge ──> phase
+//!       influxdb newRelic ── http::Client ─────┤
+//!       cloudWatch ── okra_aws::Metrics ───────┤
+//!       job ── JobClusters (port) ─────────────┴──> Progress: its own verdict, later
 //! ```
 //!
 //! What this crate never does:
@@ -16,20 +19,45 @@
 //! - judge: phases come from `okra_domain::analysis`, of which [`Conditions`] is the caller.
 
 mod address;
+#[cfg(test)]
+mod adversity;
+mod background;
+mod checking;
 mod cloudwatch;
 mod conditions;
+mod datadog;
+mod graphite;
+mod grouped;
 mod http;
+mod influxdb;
+mod job;
 mod jsonpath;
+mod lint;
+mod new_relic;
 mod oauth2;
+mod prometheus;
 mod provider;
 mod registry;
+mod secrets;
+mod settings;
+#[cfg(test)]
+mod testing;
 mod web;
 
 pub use address::{AddressPolicy, Network, Refusal};
+pub use background::{BackgroundProvider, Begun, Progress};
 pub use cloudwatch::CloudWatch;
 pub use conditions::{Conditions, InvalidCondition};
-pub use http::{Client, Resolver, SystemResolver};
+pub use datadog::{Datadog, DatadogCredentials};
+pub use graphite::Graphite;
+pub use http::{Client, Proxies, Resolver, SystemResolver};
+pub use influxdb::InfluxDb;
+pub use job::{Created, Job, JobClusters, JobPlace, MANAGEMENT_CLUSTER};
 pub use jsonpath::{JsonPath, JsonPathError};
-pub use provider::{Measured, Provider, ProviderError, Request};
-pub use registry::Providers;
+pub use lint::{Finding, Severity, lint};
+pub use new_relic::NewRelic;
+pub use prometheus::Prometheus;
+pub use provider::{Measured, Place, Provider, ProviderError, Request};
+pub use registry::{Outcome, Providers, RETRIES_MAX, retry_limit};
+pub use secrets::{NoSecrets, SecretScope, SecretStore, Secrets};
 pub use web::Web;

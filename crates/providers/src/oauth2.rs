@@ -13,8 +13,9 @@ use http::{HeaderValue, Method};
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use crate::http::{Answer, Call, Client};
+use crate::http::{Answer, Call, Client, form};
 use crate::provider::ProviderError;
+use crate::secrets::Secrets;
 
 /// A token is not used in its last seconds: the call that carries it takes time too.
 const EXPIRY_MARGIN: SignedDuration = SignedDuration::from_secs(10);
@@ -66,6 +67,7 @@ impl fmt::Debug for Tokens {
 
 #[derive(Clone)]
 struct Token {
+    text: String,
     header: HeaderValue,
     expires_at: Timestamp,
 }
@@ -87,12 +89,15 @@ impl Tokens {
         insecure: bool,
         timeout: Duration,
         now: Timestamp,
+        secrets: &Secrets,
     ) -> Result<HeaderValue, ProviderError> {
         let held = self.lock().get(oauth2).filter(|token| token.expires_at > now).cloned();
         if let Some(token) = held {
+            secrets.hide(&token.text);
             return Ok(token.header);
         }
         let token = ask(client, oauth2, insecure, timeout, now).await?;
+        secrets.hide(&token.text);
         let mut tokens = self.lock();
         if tokens.len() >= MAX_TOKENS {
             tokens.retain(|_, token| token.expires_at > now);
@@ -126,7 +131,7 @@ async fn ask(
     if !oauth2.scopes.is_empty() {
         form.push(("scope", oauth2.scopes.join(" ")));
     }
-    let pair = format!("{}:{}", form_encoded(&oauth2.client_id), form_encoded(&oauth2.client_secret));
+    let pair = format!("{}:{}", form::value(&oauth2.client_id), form::value(&oauth2.client_secret));
     let basic = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)))
         .map_err(|error| ProviderError::caused_by("oauth2 credentials make no header", error))?;
     let call = |form: &[(&str, String)], basic: Option<HeaderValue>| {
@@ -134,10 +139,8 @@ async fn ask(
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.extend(basic.map(|basic| (AUTHORIZATION, basic)));
-        let body =
-            form.iter().map(|(key, value)| format!("{key}={}", form_encoded(value))).collect::<Vec<_>>();
-        let (method, url) = (Method::POST, oauth2.token_url.clone());
-        Call { method, url, headers, body: Bytes::from(body.join("&")), insecure, timeout }
+        let body = Bytes::from(form::encoded(form));
+        Call { method: Method::POST, url: oauth2.token_url.clone(), headers, body, insecure, timeout }
     };
     let mut answer = client.call(&call(&form, Some(basic))).await?;
     if matches!(answer.status.as_u16(), 400 | 401) {
@@ -150,8 +153,7 @@ async fn ask(
 
 fn granted(answer: &Answer, now: Timestamp) -> Result<Token, ProviderError> {
     if !answer.status.is_success() {
-        let status = answer.status.as_u16();
-        return Err(ProviderError::new(format!("oauth2 token request received response code: {status}")));
+        return Err(answer.error(format!("oauth2 token request received response code: {}", answer.code())));
     }
     // The cause would repeat a part of the answer, which holds the token.
     let granted: Granted = serde_json::from_slice(&answer.body)
@@ -164,19 +166,5 @@ fn granted(answer: &Answer, now: Timestamp) -> Result<Token, ProviderError> {
     header.set_sensitive(true);
     let lifetime = SignedDuration::from_secs(granted.expires_in.unwrap_or(DEFAULT_LIFETIME_SECONDS));
     let expires_at = now.saturating_add(lifetime.saturating_sub(EXPIRY_MARGIN)).unwrap_or(now);
-    Ok(Token { header, expires_at })
-}
-
-fn form_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
-                encoded.push(char::from(byte))
-            }
-            b' ' => encoded.push('+'),
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
-    encoded
+    Ok(Token { text: granted.access_token, header, expires_at })
 }

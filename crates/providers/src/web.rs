@@ -1,12 +1,9 @@
 //! The `web` provider: a value from any HTTP server (`spec/analysis.md` 4.4).
 
-use std::str::FromStr;
-use std::time::Duration;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use okra_expr::Value;
 use serde::Deserialize;
 
@@ -14,12 +11,11 @@ use crate::http::{Answer, Call, Client};
 use crate::jsonpath::JsonPath;
 use crate::oauth2::{OAuth2, Tokens};
 use crate::provider::{Measured, Provider, ProviderError, Request};
+use crate::secrets::Secrets;
+use crate::settings::{self, Authentication, Header, within};
 
 /// Seconds a call may take unless the metric says otherwise.
 const DEFAULT_TIMEOUT_SECONDS: i64 = 10;
-
-/// Seconds a call may take at most; a longer one is cut to this. Intervals are rarely longer.
-const MAX_TIMEOUT_SECONDS: i64 = 300;
 
 /// Measures by an HTTP call and a path into the JSON of its answer.
 #[derive(Debug)]
@@ -43,18 +39,6 @@ struct Settings {
     authentication: Option<Authentication>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Header {
-    key: String,
-    #[serde(default)]
-    value: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Authentication {
-    oauth2: Option<OAuth2>,
-}
-
 /// Settings that have been checked.
 struct Query {
     call: Call,
@@ -68,11 +52,16 @@ impl Web {
         Self { tokens: Tokens::default(), client }
     }
 
-    async fn answer(&self, query: &mut Query, request: &Request<'_>) -> Result<Answer, ProviderError> {
+    async fn answer(
+        &self,
+        query: &mut Query,
+        request: &Request<'_>,
+        secrets: &Secrets,
+    ) -> Result<Answer, ProviderError> {
         if let Some(oauth2) = &query.oauth2 {
-            let insecure = query.call.insecure;
-            let header = self.tokens.header(&self.client, oauth2, insecure, query.call.timeout, request.now);
-            query.call.headers.insert(AUTHORIZATION, header.await?);
+            let Call { insecure, timeout, .. } = query.call;
+            let asking = self.tokens.header(&self.client, oauth2, insecure, timeout, request.now, secrets);
+            query.call.headers.insert(AUTHORIZATION, asking.await?);
         }
         let answer = self.client.call(&query.call).await?;
         if let (401, Some(oauth2)) = (answer.status.as_u16(), &query.oauth2) {
@@ -88,12 +77,17 @@ impl Provider for Web {
         Query::read(settings).map(|_| ())
     }
 
-    async fn measure(&self, request: Request<'_>) -> Result<Measured, ProviderError> {
+    fn asked(&self, settings: &serde_json::Value) -> Option<String> {
+        let method = settings["method"].as_str().filter(|method| !method.is_empty()).unwrap_or("GET");
+        Some(format!("{method} {}", Client::without_user(settings["url"].as_str()?)))
+    }
+
+    async fn measure(&self, request: &Request<'_>, secrets: &Secrets) -> Result<Measured, ProviderError> {
         let mut query = Query::read(request.settings)?;
-        let answer = self.answer(&mut query, &request).await?;
-        let status = answer.status.as_u16();
+        let timeout = query.call.timeout;
+        let answer = within(timeout, self.answer(&mut query, request, secrets)).await?;
         if !answer.status.is_success() {
-            return Err(ProviderError::new(format!("received non 2xx response code: {status}")));
+            return Err(answer.refusal());
         }
         measured(&query.path, &answer.body)
     }
@@ -130,43 +124,24 @@ impl Query {
                 return Err(ProviderError::new(format!("method must be GET, POST or PUT, got {other:?}")));
             }
         };
-        let mut headers = headers(settings.headers.unwrap_or_default())?;
+        let mut headers = settings::headers(&settings.headers.unwrap_or_default())?;
         let body = body(&method, settings.body.as_deref(), settings.json_body.as_ref(), &mut headers)?;
         let seconds = settings.timeout_seconds.filter(|seconds| *seconds > 0);
-        let seconds = seconds.unwrap_or(DEFAULT_TIMEOUT_SECONDS).min(MAX_TIMEOUT_SECONDS);
+        let timeout = settings::timeout(seconds, DEFAULT_TIMEOUT_SECONDS)?;
         let path = settings.json_path.filter(|path| !path.is_empty());
         let path = JsonPath::parse(path.as_deref().unwrap_or("{$}"))
             .map_err(|error| ProviderError::new(error.to_string()))?;
-        let oauth2 = settings.authentication.and_then(|authentication| authentication.oauth2);
-        let oauth2 = oauth2.filter(|oauth2| !oauth2.token_url.is_empty());
-        if let Some(oauth2) = &oauth2 {
-            oauth2.check()?;
-        }
+        let oauth2 = settings.authentication.unwrap_or_default().oauth2()?;
         let call = Call {
             method,
             url: settings.url,
             headers,
             body,
             insecure: settings.insecure.unwrap_or(false),
-            timeout: Duration::from_secs(seconds.unsigned_abs()),
+            timeout,
         };
         Ok(Self { call, path, oauth2 })
     }
-}
-
-/// The headers of a call. A message names a header, never its value.
-fn headers(listed: Vec<Header>) -> Result<HeaderMap, ProviderError> {
-    let mut headers = HeaderMap::new();
-    for (place, Header { key, value }) in listed.into_iter().enumerate() {
-        let invalid = |what| ProviderError::new(format!("headers[{place}]: {what}"));
-        let name = HeaderName::from_str(&key).map_err(|_| invalid(format!("{key:?} is no header name")))?;
-        // A secret from a file often ends with a line feed.
-        let mut value = HeaderValue::from_str(value.trim())
-            .map_err(|_| invalid(format!("the value of {key} has a character that a header may not have")))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(headers)
 }
 
 fn body(

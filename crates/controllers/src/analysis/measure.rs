@@ -6,11 +6,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use okra_api::AnalysisRun;
+use okra_api::names::ANNOTATION_CLUSTER;
 use okra_domain::analysis::substitute::{Arguments, Redactor, SecretKey};
-use okra_domain::analysis::{Measurement, MetricSpec, Phase};
-use okra_providers::{Conditions, Providers, Request};
+use okra_domain::analysis::{Measurement, Phase};
+use okra_providers::{
+    Begun, Conditions, Measured, Outcome, Place, Progress, ProviderError, Providers, Request,
+};
 
-use super::prepare::{arguments, metric_for_measuring};
+use super::prepare::{Measurable, arguments, metric_for_measuring};
 use crate::Context;
 
 /// Metadata of a measurement: when its last byte was read, with fractions of
@@ -25,8 +28,18 @@ pub struct Taken {
     pub facts: BTreeMap<String, String>,
 }
 
-/// Takes a measurement of a metric. What goes wrong with the provider is a
-/// measurement too, with phase Error and a message without secrets.
+/// What is to be done about a measurement.
+#[derive(Debug, Clone)]
+pub enum Task {
+    /// To take it, or begin it: its number, 1 for the first of the metric.
+    Begin(u32),
+    /// To ask how far it is.
+    Resume(Measurement),
+}
+
+/// Takes a measurement of a metric, or goes on with one. What goes wrong with
+/// the provider is a measurement too, with phase Error and a message without
+/// secrets.
 ///
 /// # Errors
 /// When an argument cannot be resolved: that ends the whole run
@@ -36,13 +49,74 @@ pub async fn take(
     providers: &Providers,
     run: &AnalysisRun,
     metric: &str,
+    task: &Task,
 ) -> Result<Taken, String> {
-    let started_at = context.clock.now();
-    let (spec, redactor) = settings(context, run, metric).await?;
-    let mut taken = query(context, providers, &spec, &redactor).await;
-    taken.measurement.started_at = Some(milliseconds(started_at));
-    taken.measurement.finished_at = Some(milliseconds(context.clock.now()));
+    let now = context.clock.now();
+    let (metric, redactor) = settings(context, run, metric).await?;
+    let (number, started_at) = match task {
+        Task::Begin(number) => (*number, milliseconds(now)),
+        Task::Resume(begun) => (0, begun.started_at.unwrap_or(now)),
+    };
+    let place = place(run, &metric.spec.name, number);
+    let mut taken = match task {
+        Task::Begin(_) => query(context, providers, &metric, &redactor, &place).await,
+        Task::Resume(begun) => {
+            let begun = Begun { metadata: &begun.metadata, started_at };
+            resumed(context, providers, &metric, &redactor, &place, begun).await
+        }
+    };
+    taken.measurement.started_at = Some(started_at);
+    if taken.measurement.phase.is_terminal() {
+        taken.measurement.finished_at = Some(milliseconds(context.clock.now()));
+    }
     Ok(taken)
+}
+
+/// Ends what a measurement began, and removes what older ones left. The run
+/// does not wait for it, so what fails is only logged.
+pub async fn tidy(
+    context: &Context,
+    providers: &Providers,
+    run: &AnalysisRun,
+    (metric, provider): (&str, &str),
+    tidying: Tidying,
+) {
+    let (place, redactor) = (place(run, metric, 0), Redactor::default());
+    // Neither needs what the metric says, so no secret is read for it.
+    let settings = serde_json::Value::Null;
+    let now = context.clock.now();
+    let request = Request { settings: &settings, redactor: &redactor, now, place: &place, retries: 0 };
+    let outcome = match tidying {
+        Tidying::Stop(begun) => {
+            let started_at = begun.started_at.unwrap_or(now);
+            let begun = Begun { metadata: &begun.metadata, started_at };
+            providers.stop(provider, &request, begun).await.map(|_| ())
+        }
+        Tidying::Keep(newest) => providers.clean_up(provider, &request, newest).await,
+    };
+    if let Err(error) = outcome {
+        tracing::warn!(run = place.run, metric, %error, "what a measurement began is not tidied up");
+    }
+}
+
+/// What is to be tidied up.
+#[derive(Debug, Clone)]
+pub enum Tidying {
+    /// End this measurement.
+    Stop(Measurement),
+    /// Remove what older measurements left, but for so many.
+    Keep(usize),
+}
+
+fn place(run: &AnalysisRun, metric: &str, number: u32) -> Place {
+    Place {
+        namespace: run.namespace().unwrap_or_default(),
+        run: run.name_any(),
+        run_uid: run.uid().unwrap_or_default(),
+        metric: metric.to_owned(),
+        number,
+        cluster: run.annotations().get(ANNOTATION_CLUSTER).cloned().unwrap_or_default(),
+    }
 }
 
 /// Fractions stay: the next measurement is counted from the end of this one,
@@ -61,15 +135,15 @@ async fn settings(
     context: &Context,
     run: &AnalysisRun,
     metric: &str,
-) -> Result<(MetricSpec, Redactor), String> {
+) -> Result<(Measurable, Redactor), String> {
     let arguments = arguments(&run.spec);
     let namespace = run.namespace().unwrap_or_default();
     let secrets = secrets(context, &namespace, &arguments).await?;
     let values = arguments
         .for_measuring(|key| secrets.get(key).cloned())
         .map_err(|error| format!("Unable to resolve metric arguments: {error}"))?;
-    let spec = metric_for_measuring(run, metric, &values).map_err(|error| error.to_string())?;
-    Ok((spec, values.redactor()))
+    let metric = metric_for_measuring(run, metric, &values).map_err(|error| error.to_string())?;
+    Ok((metric, values.redactor()))
 }
 
 async fn secrets(
@@ -90,7 +164,14 @@ async fn secrets(
     Ok(read)
 }
 
-async fn query(context: &Context, providers: &Providers, spec: &MetricSpec, redactor: &Redactor) -> Taken {
+async fn query(
+    context: &Context,
+    providers: &Providers,
+    metric: &Measurable,
+    redactor: &Redactor,
+    place: &Place,
+) -> Taken {
+    let spec = &metric.spec;
     let Some((key, settings)) = spec.providers.iter().next() else {
         return failed("no provider specified".to_owned());
     };
@@ -98,11 +179,15 @@ async fn query(context: &Context, providers: &Providers, spec: &MetricSpec, reda
         Ok(conditions) => conditions,
         Err(error) => return failed(redactor.redact(&error.to_string())),
     };
-    let request = Request { settings, redactor, now: context.clock.now() };
-    let measured = match providers.measure(key, request).await {
-        Ok(measured) => measured,
-        Err(error) => return failed(error.to_string()),
-    };
+    let request = Request { settings, redactor, now: context.clock.now(), place, retries: metric.retries };
+    match providers.measure(key, &request).await {
+        Ok(Outcome::Measured(measured)) => judged(context, &conditions, measured, redactor),
+        Ok(Outcome::Progress(progress)) => progressed(Ok(progress)),
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+fn judged(context: &Context, conditions: &Conditions, measured: Measured, redactor: &Redactor) -> Taken {
     let read_at = context.clock.now();
     let judgement = conditions.judge(&measured.text, &measured.result, read_at);
     let mut metadata = measured.metadata;
@@ -115,4 +200,33 @@ async fn query(context: &Context, providers: &Providers, spec: &MetricSpec, reda
         ..Measurement::default()
     };
     Taken { measurement, facts: measured.facts }
+}
+
+async fn resumed(
+    context: &Context,
+    providers: &Providers,
+    metric: &Measurable,
+    redactor: &Redactor,
+    place: &Place,
+    begun: Begun<'_>,
+) -> Taken {
+    let Some((key, settings)) = metric.spec.providers.iter().next() else {
+        return failed("no provider specified".to_owned());
+    };
+    let request = Request { settings, redactor, now: context.clock.now(), place, retries: 0 };
+    let mut taken = progressed(providers.resume(key, &request, begun).await);
+    // An error says nothing of what was begun, by which people find it.
+    if taken.measurement.metadata.is_empty() {
+        taken.measurement.metadata = begun.metadata.clone();
+    }
+    taken
+}
+
+fn progressed(progress: Result<Progress, ProviderError>) -> Taken {
+    let Progress { phase, message, resume_at, metadata } = match progress {
+        Ok(progress) => progress,
+        Err(error) => return failed(error.to_string()),
+    };
+    let measurement = Measurement { phase, message, resume_at, metadata, ..Measurement::default() };
+    Taken { measurement, facts: BTreeMap::new() }
 }

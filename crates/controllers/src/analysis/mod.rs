@@ -7,8 +7,10 @@
 //! way. All that is needed to go on lies in status: a run that is killed
 //! between measuring and writing is measured again.
 
+mod jobs;
 mod measure;
 mod prepare;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,9 +24,9 @@ use kube::runtime::watcher;
 use okra_api::names::{CONTROLLER_INSTANCE_ID, LABEL_CONTROLLER_INSTANCE_ID};
 use okra_api::{AnalysisRun, Lenient};
 use okra_domain::analysis::{
-    AnalysisPlan, Measurement, Phase, Run, RunStatus, plan, record, record_terminated,
+    AnalysisPlan, Measurement, Metric, MetricResult, Phase, Run, RunStatus, plan, record, record_terminated,
 };
-use okra_providers::{AddressPolicy, Client, CloudWatch, Network, Providers, Web};
+use okra_providers::Providers;
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,8 +36,10 @@ use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
 use crate::writer::{WriteError, merge_patch};
 pub use measure::READ_AT;
-use measure::{Taken, take};
-use prepare::{prepare, status, stored};
+use measure::{Taken, Task, Tidying, take, tidy};
+use prepare::{prepared, status, stored};
+pub use sources::MetricSources;
+use sources::providers;
 
 /// Wait before a refused write or read is tried again.
 const RETRY: Duration = Duration::from_millis(200);
@@ -91,18 +95,6 @@ pub async fn run(context: Context, stop: CancellationToken) {
     shell.tasks.wait().await;
 }
 
-/// A network that cannot be read allows nothing.
-fn providers(context: &Context) -> Providers {
-    let allowed = context.settings.metric_addresses.iter().filter_map(|text| {
-        let parsed: Result<Network, _> = text.parse();
-        parsed.inspect_err(|error| tracing::warn!(text, %error, "not a network; it is not allowed")).ok()
-    });
-    let client = Client::new(AddressPolicy::allowing(allowed));
-    Providers::new()
-        .with("web", Arc::new(Web::new(client)))
-        .with("cloudWatch", Arc::new(CloudWatch::new(context.cloudwatch.clone(), context.region.clone())))
-}
-
 fn on_error(run: Arc<Lenient<AnalysisRun>>, error: &ReconcileError, shell: Arc<Shell>) -> Action {
     tracing::debug!(run = run.name_any(), error = chain(error), "reconcile again");
     Action::requeue(shell.context.entropy.jitter(RETRY, 1.0))
@@ -125,10 +117,10 @@ async fn reconcile(seen: Arc<Lenient<AnalysisRun>>, shell: Arc<Shell>) -> Result
     }
     let now = shell.context.clock.now();
     let before = status(&run);
-    let (planned, next) = match prepare(&run.spec, &shell.providers) {
-        Ok(prepared) => {
-            let next = plan(&prepared, &before, now);
-            (Some(prepared), next)
+    let (planned, next) = match prepared(&run, &shell.providers) {
+        Ok(planned) => {
+            let next = plan(&planned, &before, now);
+            (Some(planned), next)
         }
         Err(unusable) => (None, AnalysisPlan::end_with_error(&before, unusable.to_string(), now)),
     };
@@ -138,9 +130,12 @@ async fn reconcile(seen: Arc<Lenient<AnalysisRun>>, shell: Arc<Shell>) -> Result
     }
     let after = planned.as_ref().map_or_else(|| next.status.clone(), |run| terminated(run, &next, now));
     shell.write(&run, &before, &after).await?;
-    for metric in next.measure.iter().chain(&next.resume) {
+    if let Some(planned) = &planned {
+        shell.stop_measurements(&run, planned, &before, &next.terminate);
+    }
+    for (metric, task) in tasks(&next) {
         if under_way.insert(metric.clone()) {
-            shell.measure(run.clone(), metric.clone(), in_flight.clone());
+            shell.measure(run.clone(), metric, task, in_flight.clone());
         }
     }
     if after.phase.is_terminal() && under_way.is_empty() {
@@ -149,14 +144,34 @@ async fn reconcile(seen: Arc<Lenient<AnalysisRun>>, shell: Arc<Shell>) -> Result
     Ok(next.wake_at.map_or_else(Action::await_change, |moment| Action::requeue(until(moment, now))))
 }
 
-/// No provider of today works in the background, so what is left unfinished
-/// was begun by another program and ends here without a verdict.
+/// What a plan asks providers for, a metric each.
+fn tasks(next: &AnalysisPlan) -> Vec<(String, Task)> {
+    let begin = next.measure.iter().map(|metric| {
+        let counters = next.status.metric(metric).map(|result| result.counters).unwrap_or_default();
+        (metric.clone(), Task::Begin(counters.count + counters.error + 1))
+    });
+    let resume = next.resume.iter().filter_map(|metric| {
+        let begun = next.status.metric(metric)?.measurements.last()?;
+        Some((metric.clone(), Task::Resume(begun.clone())))
+    });
+    begin.chain(resume).collect()
+}
+
+/// What is left unfinished ends without a verdict, at once: the provider is
+/// told afterwards, so that no cluster that is slow to answer holds up an
+/// abort.
 fn terminated(run: &Run, next: &AnalysisPlan, now: Timestamp) -> RunStatus {
     next.terminate.iter().fold(next.status.clone(), |status, metric| {
         let measurement =
             Measurement { phase: Phase::Inconclusive, finished_at: Some(now), ..Measurement::default() };
         record_terminated(run, &status, metric, measurement)
     })
+}
+
+/// Metrics of which a provider still works on a measurement.
+fn unfinished(status: &RunStatus) -> Vec<String> {
+    let at_work = |result: &&MetricResult| result.measurements.last().is_some_and(Measurement::is_unfinished);
+    status.metric_results.iter().filter(at_work).map(|result| result.name.clone()).collect()
 }
 
 /// The time from `now` to `moment`, rounded up so that the wake-up is not early.
@@ -176,14 +191,11 @@ impl Shell {
 
     /// Takes a measurement beside the reconcile and enters it. On a stop it is
     /// given up: it can be taken again.
-    fn measure(self: &Arc<Self>, run: AnalysisRun, metric: String, in_flight: InFlight) {
+    fn measure(self: &Arc<Self>, run: AnalysisRun, metric: String, task: Task, in_flight: InFlight) {
         let shell = self.clone();
         self.tasks.spawn(async move {
-            let Some(taken) =
-                shell.stop.run_until_cancelled(take(&shell.context, &shell.providers, &run, &metric)).await
-            else {
-                return;
-            };
+            let taking = take(&shell.context, &shell.providers, &run, &metric, &task);
+            let Some(taken) = shell.stop.run_until_cancelled(taking).await else { return };
             let mut under_way = in_flight.lock().await;
             if let Err(error) = shell.enter(&run, &metric, &taken).await {
                 tracing::warn!(run = run.name_any(), metric, error = chain(&error), "not entered");
@@ -192,10 +204,36 @@ impl Shell {
         });
     }
 
+    /// Tells providers that measurements have ended before their time. `before`
+    /// is the status in which they had not.
+    fn stop_measurements(
+        self: &Arc<Self>,
+        object: &AnalysisRun,
+        run: &Run,
+        before: &RunStatus,
+        metrics: &[String],
+    ) {
+        for metric in metrics {
+            let begun = before.metric(metric).and_then(|result| result.measurements.last());
+            if let (Some(begun), Some(metric)) = (begun, run.metric(metric)) {
+                self.tidy(object, metric, Tidying::Stop(begun.clone()));
+            }
+        }
+    }
+
+    /// Tidies up beside the reconcile.
+    fn tidy(self: &Arc<Self>, run: &AnalysisRun, metric: &Metric, tidying: Tidying) {
+        let (shell, run) = (self.clone(), run.clone());
+        let (name, provider) = (metric.spec.name.clone(), metric.provider.0.clone());
+        self.tasks.spawn(async move {
+            tidy(&shell.context, &shell.providers, &run, (&name, &provider), tidying).await;
+        });
+    }
+
     /// Enters a measurement into the run as it is now; the verdict follows in
     /// the same write.
     async fn enter(
-        &self,
+        self: &Arc<Self>,
         run: &AnalysisRun,
         metric: &str,
         taken: &Result<Taken, String>,
@@ -207,22 +245,59 @@ impl Shell {
             else {
                 return Ok(());
             };
-            let Ok(prepared) = prepare(&run.spec, &self.providers) else { return Ok(()) };
+            let Ok(prepared) = prepared(&run, &self.providers) else { return Ok(()) };
             let before = status(&run);
             let now = self.context.clock.now();
-            let after = match taken {
+            let next = match taken {
                 Ok(taken) => {
                     let entered = record(&prepared, &before, metric, taken.measurement.clone(), &taken.facts);
-                    plan(&prepared, &entered, now).status
+                    plan(&prepared, &entered, now)
                 }
-                Err(message) => AnalysisPlan::end_with_error(&before, message.clone(), now).status,
+                Err(message) => AnalysisPlan {
+                    terminate: unfinished(&before),
+                    ..AnalysisPlan::end_with_error(&before, message.clone(), now)
+                },
             };
+            let after = terminated(&prepared, &next, now);
             match self.write(&run, &before, &after).await {
                 Err(WriteError::Stale) if attempt < ENTER_ATTEMPTS => {}
-                written => return Ok(written?),
+                written => {
+                    written?;
+                    self.stop_measurements(&run, &prepared, &next.status, &next.terminate);
+                    self.stop_late(&run, &prepared, &before, metric, taken);
+                    self.clean_up(&run, &prepared, metric, &after);
+                    return Ok(());
+                }
             }
         }
         Ok(())
+    }
+
+    /// Ends a measurement that has begun only after its run has ended, and is
+    /// therefore not entered.
+    fn stop_late(
+        self: &Arc<Self>,
+        object: &AnalysisRun,
+        run: &Run,
+        before: &RunStatus,
+        metric: &str,
+        taken: &Result<Taken, String>,
+    ) {
+        let Ok(Taken { measurement, .. }) = taken else { return };
+        let late = measurement.is_unfinished() && before.phase.is_terminal();
+        if let Some(metric) = run.metric(metric).filter(|_| late) {
+            self.tidy(object, metric, Tidying::Stop(measurement.clone()));
+        }
+    }
+
+    /// Removes what older measurements of a metric left behind, once one has ended.
+    fn clean_up(self: &Arc<Self>, object: &AnalysisRun, run: &Run, metric: &str, after: &RunStatus) {
+        let Some(metric) = run.metric(metric) else { return };
+        let last = after.metric(&metric.spec.name).and_then(|result| result.measurements.last());
+        if last.is_some_and(|last| !last.is_unfinished()) && self.providers.is_background(&metric.provider.0)
+        {
+            self.tidy(object, metric, Tidying::Keep(metric.retention));
+        }
     }
 
     /// Patches the status on the object itself: the kind has no subresource.

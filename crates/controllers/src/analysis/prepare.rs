@@ -2,12 +2,14 @@
 //! measured (`spec/analysis.md` 1.7 to 1.9).
 
 use okra_api::AnalysisRun;
-use okra_api::analysis::{AnalysisRunSpec, AnalysisRunStatus, Argument};
-use okra_domain::analysis::substitute::{ArgumentSource, Arguments, SecretKey, SubstitutionError, Values};
+use okra_api::analysis::{AnalysisRunSpec, AnalysisRunStatus, Argument, ExtensionError};
+use okra_domain::analysis::substitute::{
+    ArgumentSource, Arguments, PLANNING_SECRET, SecretKey, SubstitutionError, Values,
+};
 use okra_domain::analysis::{
     InvalidMetric, InvalidRun, MetricSpec, Retention, Run, RunSpec, RunStatus, TtlStrategy,
 };
-use okra_providers::{Conditions, InvalidCondition, ProviderError, Providers};
+use okra_providers::{Conditions, InvalidCondition, ProviderError, Providers, retry_limit};
 use regex::Regex;
 use serde_json::Value;
 use thiserror::Error;
@@ -18,6 +20,9 @@ pub enum Unusable {
     /// A placeholder or argument.
     #[error("Unable to resolve metric arguments: {0}")]
     Arguments(#[from] SubstitutionError),
+    /// The annotation that adds fields to metrics.
+    #[error("Analysis spec invalid: {0}")]
+    Extensions(#[from] ExtensionError),
     /// A field of a metric.
     #[error("Analysis spec invalid: metrics[{index}]: {error}")]
     Metric {
@@ -62,12 +67,20 @@ fn source(argument: &Argument) -> ArgumentSource {
     })
 }
 
+/// The run of an object, as [`prepare`] makes it.
+///
+/// # Errors
+/// With the first fault.
+pub fn prepared(run: &AnalysisRun, providers: &Providers) -> Result<Run, Unusable> {
+    prepare(&run.effective_spec()?, providers)
+}
+
 /// A run that can be planned: everything that can be checked before the first
 /// measurement is checked, with placeholders in place of secrets.
 ///
 /// # Errors
 /// With the first fault.
-pub fn prepare(spec: &AnalysisRunSpec, providers: &Providers) -> Result<Run, Unusable> {
+fn prepare(spec: &AnalysisRunSpec, providers: &Providers) -> Result<Run, Unusable> {
     let values = arguments(spec).for_planning()?;
     let metrics = spec
         .metrics
@@ -76,12 +89,20 @@ pub fn prepare(spec: &AnalysisRunSpec, providers: &Providers) -> Result<Run, Unu
         .map(|(index, metric)| metric_spec(index, metric, &values))
         .collect::<Result<Vec<_>, _>>()?;
     let run = Run::new(run_spec(spec, metrics), name_matches)?;
-    for metric in run.metrics() {
+    for (metric, raw) in run.metrics().iter().zip(&spec.metrics) {
         let name = || metric.spec.name.clone();
+        let retries = values.substitute(raw).map(|raw| retry_limit(&raw))?;
+        retries.map_err(|error| Unusable::Provider { metric: name(), error })?;
         Conditions::compile(&metric.spec.success_condition, &metric.spec.failure_condition)
             .map_err(|error| Unusable::Condition { metric: name(), error })?;
         let (key, settings) = &metric.provider;
-        providers.check(key, settings).map_err(|error| Unusable::Provider { metric: name(), error })?;
+        // With a secret in it, an address may be right that looks wrong now.
+        let hidden = settings.to_string().contains(PLANNING_SECRET) && providers.has(key);
+        if let Err(error) = providers.check(key, settings)
+            && !hidden
+        {
+            return Err(Unusable::Provider { metric: name(), error });
+        }
     }
     Ok(run)
 }
@@ -116,17 +137,27 @@ fn name_matches(pattern: &str, name: &str) -> bool {
     Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(name))
 }
 
-/// One metric with real values, for measuring: with the settings of its
-/// provider, secrets included.
+/// One metric with real values: with the settings of its provider, secrets
+/// included.
+pub struct Measurable {
+    /// What to measure.
+    pub spec: MetricSpec,
+    /// How often a failure that may pass is met with another try.
+    pub retries: u32,
+}
+
+/// The metric of this name, for measuring.
 ///
 /// # Errors
 /// When the metric is gone or an argument has no value.
-pub fn metric_for_measuring(run: &AnalysisRun, name: &str, values: &Values) -> Result<MetricSpec, Unusable> {
-    let specs = run.spec.metrics.iter().enumerate();
-    for (index, metric) in specs {
-        let spec = metric_spec(index, metric, values)?;
+pub fn metric_for_measuring(run: &AnalysisRun, name: &str, values: &Values) -> Result<Measurable, Unusable> {
+    for (index, metric) in run.effective_spec()?.metrics.iter().enumerate() {
+        let metric = values.substitute(metric)?;
+        let spec = MetricSpec::from_json(&metric).map_err(|error| Unusable::Metric { index, error })?;
         if spec.name == name {
-            return Ok(spec);
+            let retries = retry_limit(&metric)
+                .map_err(|error| Unusable::Provider { metric: name.to_owned(), error })?;
+            return Ok(Measurable { spec, retries });
         }
     }
     Err(SubstitutionError::Unknown(name.to_owned()).into())
@@ -173,6 +204,21 @@ mod tests {
         let run = spec(json!({"metrics": [metric("result < 1")]}));
         let message = prepare(&run, &Providers::new()).unwrap_err().to_string();
         assert!(message.contains("\"web\" is not supported"), "{message}");
+        let mut run = spec(json!({"metrics": [metric("result < 1")]}));
+        run.metrics[0]["providerRetryLimit"] = json!(50);
+        let message = prepare(&run, &Providers::new()).unwrap_err().to_string();
+        assert!(message.contains("providerRetryLimit must be a whole number from 0 to 5"), "{message}");
+    }
+
+    #[test]
+    fn an_address_that_is_a_secret_is_looked_at_when_it_is_known() {
+        let metric = json!({"name": "m", "provider": {"web": {"url": "{{args.url}}"}}});
+        let secret = json!({"name": "url", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}});
+        let providers = Providers::for_checking();
+        assert!(prepare(&spec(json!({"metrics": [metric], "args": [secret]})), &providers).is_ok());
+        let literal = json!({"name": "url", "value": "temp"});
+        let message = prepare(&spec(json!({"metrics": [metric], "args": [literal]})), &providers);
+        assert!(message.unwrap_err().to_string().contains("url needs http://"));
     }
 
     #[test]

@@ -79,7 +79,8 @@ pub async fn run(args: ControllerManagerArgs) -> anyhow::Result<Exit> {
     let connection = connect(&args.target).await?;
     let sdk = args.controllers.aws().connect(clock.clone()).await;
     let identity = manager::identity();
-    let settings = args.controllers.settings(identity.clone(), &[]);
+    let mut settings = args.controllers.settings(identity.clone(), &[]);
+    settings.metric_sources.namespace.clone_from(&connection.namespace);
     let context =
         manager::context(connection.client.clone(), &sdk, settings, clock.clone(), &args.controllers);
     let readiness = Readiness::default();

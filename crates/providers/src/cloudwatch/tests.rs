@@ -6,6 +6,7 @@ use okra_expr::Program;
 use serde_json::json;
 
 use super::*;
+use crate::{NoSecrets, Place};
 
 /// What was asked, and what is answered.
 struct Fake {
@@ -62,8 +63,9 @@ fn settings() -> serde_json::Value {
 
 async fn measure(fake: &Arc<Fake>, settings: &serde_json::Value) -> Result<Measured, ProviderError> {
     let provider = CloudWatch::new(fake.clone(), Some(Region::new("eu-west-1")));
-    let redactor = Redactor::default();
-    provider.measure(Request { settings, redactor: &redactor, now: now() }).await
+    let (redactor, place) = (Redactor::default(), Place::default());
+    let request = Request { settings, redactor: &redactor, now: now(), place: &place, retries: 0 };
+    provider.measure(&request, &Secrets::new(Arc::new(NoSecrets))).await
 }
 
 #[tokio::test]

@@ -49,6 +49,16 @@ pub(super) fn parse(text: &str) -> Result<Target, InvalidUrl> {
     without_user(uri)
 }
 
+/// The text of an address without what stands before its host.
+pub(super) fn without_user_text(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => text.to_owned(),
+    }
+}
+
 /// The address without user and password, which go into a header.
 fn without_user(uri: Uri) -> Result<Target, InvalidUrl> {
     let authority = uri.authority().map(Authority::as_str).unwrap_or_default();
@@ -143,6 +153,18 @@ mod tests {
         assert_eq!(target.authorization.unwrap(), "Basic dUB4OnA=");
         assert!(parse("http://h/").unwrap().authorization.is_none());
         assert_eq!(parse("http://u@h/").unwrap().authorization.unwrap(), "Basic dTo=");
+    }
+
+    #[test]
+    fn messages_show_an_address_without_its_user() {
+        for (text, shown) in [
+            ("http://u:p@h/x?y=a@b", "http://h/x?y=a@b"),
+            ("https://h/u@v", "https://h/u@v"),
+            ("http://u:p@h", "http://h"),
+            ("h/x", "h/x"),
+        ] {
+            assert_eq!(without_user_text(text), shown);
+        }
     }
 
     #[test]

@@ -1,26 +1,17 @@
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use okra_domain::analysis::Phase;
 use okra_domain::analysis::substitute::Redactor;
 use serde_json::json;
 
 use super::*;
 use crate::http::testing::{Reply, Server, local_client};
-use crate::{Conditions, Providers};
-
-fn now() -> Timestamp {
-    "2026-11-21T12:00:00Z".parse().unwrap()
-}
-
-async fn measure_with(web: &Web, settings: serde_json::Value) -> Result<Measured, String> {
-    let redactor = Redactor::default();
-    let request = Request { settings: &settings, redactor: &redactor, now: now() };
-    web.measure(request).await.map_err(|error| error.chain())
-}
+use crate::testing::{self, now};
+use crate::{Conditions, NoSecrets, Place, Providers};
 
 async fn measure(settings: serde_json::Value) -> Result<Measured, String> {
-    measure_with(&Web::new(local_client()), settings).await
+    testing::measure(Web::new(local_client()), settings).await
 }
 
 /// The measurement of a body with a path.
@@ -67,9 +58,12 @@ async fn bytes_that_are_no_text_do_no_harm() {
 #[tokio::test]
 async fn what_is_missing_is_an_error() {
     let missing = of_body(r#"{"a": 1}"#, "{$.b}").await.unwrap_err();
-    assert_eq!(missing, "Could not find JSONPath in body: b is not found");
+    assert!(
+        missing.starts_with("Could not find JSONPath in body: b is not found (GET http://127."),
+        "{missing}"
+    );
     let nothing = of_body(r#"{"a": [1]}"#, "{$.a[?(@ > 5)]}").await.unwrap_err();
-    assert_eq!(nothing, "result of web metric produced no value");
+    assert!(nothing.starts_with("result of web metric produced no value (GET "), "{nothing}");
 }
 
 #[tokio::test]
@@ -77,7 +71,8 @@ async fn other_statuses_are_errors_with_their_number() {
     for status in [199 + 101, 400, 401, 404, 429, 500, 503] {
         let server = Server::start(move |_| Reply::status(status, "", "{}")).await;
         let message = measure(json!({"url": server.url("/")})).await.unwrap_err();
-        assert_eq!(message, format!("received non 2xx response code: {status}"));
+        let (url, expected) = (server.url("/"), format!("received non 2xx response code: {status}: {{}}"));
+        assert_eq!(message, format!("{expected} (GET {url})"));
     }
     let server = Server::start(|_| Reply::status(204, "", "")).await;
     assert_eq!(measure(json!({"url": server.url("/")})).await.unwrap().text, "");
@@ -142,11 +137,10 @@ async fn tokens_are_asked_for_once_and_again_after_their_end() {
         "tokenUrl": server.url("/token"), "clientId": "id:1", "clientSecret": "s e", "scopes": ["a", "b"],
     });
     let settings = json!({"url": server.url("/q"), "authentication": {"oauth2": oauth2}});
-    let web = Web::new(local_client());
-    let redactor = Redactor::default();
+    let web = Arc::new(Web::new(local_client()));
     for seconds in [0, 49, 51] {
         let now = now() + SignedDuration::from_secs(seconds);
-        web.measure(Request { settings: &settings, redactor: &redactor, now }).await.unwrap();
+        testing::measure_as(web.clone(), &settings, Arc::new(NoSecrets), now).await.unwrap();
     }
     let seen = server.seen();
     let asked: Vec<_> = seen.iter().filter(|request| request.starts_with("POST /token")).collect();
@@ -171,7 +165,8 @@ async fn a_token_server_that_wants_its_credentials_in_the_form_gets_them() {
     let broken = Server::start(|_| Reply::ok(r#"{"token": "leak"}"#)).await;
     let oauth2 = json!({"tokenUrl": broken.url("/token"), "clientId": "i", "clientSecret": "s"});
     let settings = json!({"url": broken.url("/q"), "authentication": {"oauth2": oauth2}});
-    assert_eq!(measure(settings).await.unwrap_err(), "oauth2 token answer has no access_token");
+    let message = measure(settings).await.unwrap_err();
+    assert!(message.starts_with("oauth2 token answer has no access_token (GET "), "{message}");
 }
 
 #[tokio::test]
@@ -180,8 +175,10 @@ async fn a_secret_in_the_address_is_in_no_message() {
     let redactor = Redactor::new(["hunter2"]);
     for url in ["http://hunter2.invalid/", "http://u:hunter2@127.0.0.1:1/?k=hunter2", "hunter2://x"] {
         let settings = json!({"url": url});
-        let request = Request { settings: &settings, redactor: &redactor, now: now() };
-        let message = providers.measure("web", request).await.unwrap_err().to_string();
+        let place = Place::default();
+        let request =
+            Request { settings: &settings, redactor: &redactor, now: now(), place: &place, retries: 0 };
+        let message = providers.measure("web", &request).await.unwrap_err().to_string();
         assert!(!message.contains("hunter2"), "{message}");
     }
 }
