@@ -22,8 +22,8 @@ mod load_balancers;
 mod metrics;
 mod scope;
 pub mod sdk;
-mod targets;
 mod signing;
+mod targets;
 mod tokens;
 mod write;
 
@@ -37,7 +37,7 @@ pub use load_balancers::{
 };
 pub use metrics::{MetricQuery, MetricSeries, MetricSource, MetricWindow, Metrics, SeriesStatus};
 pub use scope::{Region, Role, Scope};
-pub use targets::{Target, Targets};
 pub use signing::{RequestSigner, SignedRequest, SigningIdentity};
+pub use targets::{Target, Targets};
 pub use tokens::{ClusterToken, ClusterTokens};
 pub use write::{AlwaysAllowed, Urgency, Write, WriteGate};

@@ -14,8 +14,8 @@ mod pages;
 mod provisioning;
 mod rules;
 mod settings;
-mod targets;
 mod signer;
+mod targets;
 
 use std::sync::Arc;
 

@@ -99,6 +99,7 @@ impl World {
         let context = Context {
             client: management.clone(),
             load_balancers: Arc::new(aws.load_balancers()),
+            targets: Arc::new(aws.load_balancers()),
             clusters: Arc::new(aws.clusters()),
             cloudwatch: Arc::new(aws.metrics()),
             members: Arc::new(OneMember(member.clone())),

@@ -213,7 +213,7 @@ impl Prometheus {
         let identity = SigningIdentity {
             region: Region::new(&sigv4.region),
             profile: filled(&sigv4.profile),
-            role: filled(&sigv4.role_arn).map(|arn| Role { arn, external_id: None }),
+            role: filled(&sigv4.role_arn).map(Role::new),
         };
         let url = Client::sent_url(&call.url)?;
         let request = SignedRequest { method: call.method.as_str(), url: &url, body: &call.body };
