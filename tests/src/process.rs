@@ -201,7 +201,8 @@ impl LocalMode {
         let folder = tempfile::tempdir().expect("a folder for manifests");
         let file = folder.path().join("manifests.yaml");
         let documents: Vec<String> = manifests.iter().map(Value::to_string).collect();
-        fs::write(&file, documents.join("\n---\n")).expect("manifests can be written");
+        // Without the mark kubectl takes the first brace for a stream of JSON.
+        fs::write(&file, format!("---\n{}", documents.join("\n---\n"))).expect("manifests can be written");
         let output = self.kubectl(&["apply", "-f", &file.to_string_lossy()]);
         assert!(output.status.success(), "kubectl apply: {}", String::from_utf8_lossy(&output.stderr));
     }

@@ -139,7 +139,6 @@ fn roles(args: &InstallArgs) -> Vec<Value> {
         None => ([watching, cluster_wide].concat(), None),
         Some(namespace) => (cluster_wide, Some((namespace, watching))),
     };
-    let cluster = [cluster, vec![permissions::identity_rule()]].concat();
     let mut roles = pair(args, "ClusterRole", NAME, None, cluster).to_vec();
     if let Some((namespace, rules)) = watched {
         roles.extend(pair(args, "Role", NAME, Some(namespace), rules));

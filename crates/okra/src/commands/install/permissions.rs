@@ -27,6 +27,7 @@ const STATUS: &[&str] = &["patch"];
 
 const OWNER: (&str, &str) =
     ("update", "clusters that check who may block the deletion of an owner ask for it");
+const FINALIZER: (&str, &str) = ("patch", "the finalizer of an object whose deletion has to do something");
 const REREAD: (&str, &str) =
     ("get", "an object is read again before a write that was refused is tried again");
 
@@ -72,6 +73,11 @@ pub const WATCHING: &[Permission] = &[
         &[REREAD, ("delete", "a binding or its cluster is gone")],
     ),
     okra("awstargetgroups/status", STATUS, &[]),
+    okra("awstargetgroupbindings", WATCHED, &[REREAD, FINALIZER]),
+    okra("awstargetgroupbindings/status", &[], &[("patch", "targets of a binding were registered")]),
+    okra("clustersets", WATCHED, &[REREAD, FINALIZER]),
+    okra("clustersets/status", &[], &[("patch", "clusters were looked for")]),
+    okra("clustersets/finalizers", &[], &[OWNER]),
     okra("awstargetgroupsets", WATCHED, &[]),
     okra("awstargetgroupsets/status", STATUS, &[]),
     okra("awstargetgroupsets/finalizers", &[], &[OWNER]),
@@ -102,7 +108,9 @@ pub const WATCHING: &[Permission] = &[
         &["list", "watch"],
         &[
             ("get", "a secret that an analysis names as an argument"),
-            ("patch", "a cluster is marked as retired"),
+            ("patch", "a cluster is marked as retired, or its secret follows its ClusterSet"),
+            ("create", "a ClusterSet has found a cluster"),
+            ("delete", "a cluster of a ClusterSet is gone"),
         ],
     ),
     Permission { group: "events.k8s.io", resource: "events", verbs: &["create"], spare: &[] },
@@ -115,10 +123,12 @@ pub const WATCHING: &[Permission] = &[
 ];
 
 /// In no namespace.
-pub const CLUSTER_WIDE: &[Permission] = &[argo("clusteranalysistemplates", &["list"], &[])];
-
-/// The one namespace whose UID names this okra in tags of AWS resources.
-pub const IDENTITY_NAMESPACE: &str = "kube-system";
+pub const CLUSTER_WIDE: &[Permission] = &[
+    argo("clusteranalysistemplates", &["list"], &[]),
+    // kube-system, whose UID names this okra in tags of AWS resources; and that
+    // of a ClusterSet, which also owns the secrets that outlive the set.
+    of_core("namespaces", &["get"], &[]),
+];
 
 /// In the namespace of the controllers.
 pub const OWN_NAMESPACE: &[Permission] = &[
@@ -141,11 +151,4 @@ fn rule(permission: &Permission) -> Value {
 /// Rules of a role that allows all of these.
 pub fn rules<'a>(permissions: impl IntoIterator<Item = &'a Permission>) -> Vec<Value> {
     permissions.into_iter().map(rule).collect()
-}
-
-/// The rule about the namespace [`IDENTITY_NAMESPACE`].
-pub fn identity_rule() -> Value {
-    json!({
-        "apiGroups": [""], "resources": ["namespaces"], "resourceNames": [IDENTITY_NAMESPACE], "verbs": ["get"],
-    })
 }
