@@ -22,6 +22,8 @@ pub const FIELD_MANAGER: &str = "okra";
 pub const LABEL_SECRET_TYPE: &str = "argocd.argoproj.io/secret-type";
 /// Value of [`LABEL_SECRET_TYPE`] on cluster secrets.
 pub const SECRET_TYPE_CLUSTER: &str = "cluster";
+/// Selects the cluster secrets: [`LABEL_SECRET_TYPE`] is [`SECRET_TYPE_CLUSTER`].
+pub const CLUSTER_SECRETS: &str = "argocd.argoproj.io/secret-type=cluster";
 
 /// Semantic version of a target group, a binding or a cluster.
 pub const LABEL_VERSION: &str = "okra.mumo.co/version";
@@ -112,3 +114,13 @@ pub const RESERVED_LABEL_PREFIXES: [&str; 3] = ["okra.mumo.co/", "argocd.argopro
 pub const LABEL_VALUE_MAX: usize = 63;
 /// Longest object name that Kubernetes accepts, in characters.
 pub const OBJECT_NAME_MAX: usize = 253;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_selector_of_cluster_secrets_is_their_label() {
+        assert_eq!(CLUSTER_SECRETS, format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
+    }
+}

@@ -5,7 +5,10 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
-use std::collections::{BTreeMap, BTreeSet};
+#[path = "../tests/support/nothing.rs"]
+mod nothing;
+
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,22 +18,21 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource};
-use okra_api::foreign::cluster_secret::ClusterSecret;
 use okra_api::{AWSTargetGroup, Cell};
 use okra_apiserver::{Options, Server, Storage};
 use okra_aws::{
-    AwsError, ClusterDescription, Clusters, Listener, LoadBalancers, Meaning, MetricQuery, MetricSeries,
-    MetricWindow, Metrics, NewRule, Rule, RuleChange, RulePriority, Scope, Tags, Target, TargetGroup,
-    TargetHealth, TargetState, Targets, Write,
+    AwsError, Listener, LoadBalancers, Meaning, NewRule, Rule, RuleChange, RulePriority, Tags, TargetGroup,
+    TargetHealth, TargetState, Write,
 };
 use okra_clock::{SharedClock, SystemClock, SystemEntropy};
 use okra_controllers::fence::Fence;
-use okra_controllers::members::{MemberClients, MemberError};
 use okra_controllers::{Context, Settings};
 use okra_domain::{ListenerArn, RuleArn, TargetGroupArn};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+
+use crate::nothing::Nothing;
 
 /// How many Cells, one line of figures each.
 const SIZES: [usize; 2] = [200, 2_000];
@@ -343,58 +345,5 @@ impl LoadBalancers for InMemory {
 
     async fn target_groups(&self, _: &[TargetGroupArn]) -> Result<Vec<TargetGroup>, AwsError> {
         unreachable!("the controllers do not describe target groups")
-    }
-}
-
-/// Ports that Cells at rest do not use.
-struct Nothing;
-
-#[async_trait]
-impl Clusters for Nothing {
-    async fn list(&self, _: &Scope) -> Result<Vec<String>, AwsError> {
-        Ok(Vec::new())
-    }
-
-    async fn describe(&self, _: &Scope, _: &str) -> Result<ClusterDescription, AwsError> {
-        unreachable!("there are no clusters")
-    }
-}
-
-#[async_trait]
-impl Targets for Nothing {
-    async fn registered(&self, _: &TargetGroupArn) -> Result<Vec<TargetHealth>, AwsError> {
-        unreachable!("no binding is there")
-    }
-
-    async fn register(&self, _: Write<'_>, _: &TargetGroupArn, _: &BTreeSet<Target>) -> Result<(), AwsError> {
-        unreachable!("no binding is there")
-    }
-
-    async fn deregister(
-        &self,
-        _: Write<'_>,
-        _: &TargetGroupArn,
-        _: &BTreeSet<Target>,
-    ) -> Result<(), AwsError> {
-        unreachable!("no binding is there")
-    }
-}
-
-#[async_trait]
-impl Metrics for Nothing {
-    async fn query(
-        &self,
-        _: &Scope,
-        _: MetricWindow,
-        _: &[MetricQuery],
-    ) -> Result<Vec<MetricSeries>, AwsError> {
-        unreachable!("nothing is measured")
-    }
-}
-
-#[async_trait]
-impl MemberClients for Nothing {
-    async fn client(&self, _: &ClusterSecret) -> Result<Client, MemberError> {
-        unreachable!("there are no member clusters")
     }
 }

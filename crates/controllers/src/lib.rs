@@ -24,6 +24,7 @@ pub mod chain;
 pub mod cluster_set;
 pub mod context;
 pub mod events;
+mod failure;
 pub mod fence;
 pub mod finalizers;
 pub mod health;

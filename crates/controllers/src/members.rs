@@ -1,9 +1,15 @@
 //! Clients for member clusters, from their Argo CD cluster secrets.
 
 use async_trait::async_trait;
+use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
+use kube::api::ListParams;
 use okra_api::foreign::cluster_secret::ClusterSecret;
+use okra_api::names::CLUSTER_SECRETS;
 use thiserror::Error;
+
+use crate::Context;
+use crate::chain::chain;
 
 /// A member cluster cannot be reached for a reason in its secret.
 #[derive(Debug, Error)]
@@ -51,4 +57,17 @@ pub trait MemberClients: Send + Sync {
     async fn principal(&self, _: &ClusterSecret) -> Option<String> {
         None
     }
+}
+
+/// The cluster secrets of a namespace.
+pub(crate) async fn cluster_secrets(context: &Context, namespace: &str) -> Result<Vec<Secret>, kube::Error> {
+    let list = ListParams::default().labels(CLUSTER_SECRETS);
+    Ok(context.namespaced::<Secret>(namespace).list(&list).await?.items)
+}
+
+/// A client for the cluster that a secret leads to, or why there is none, for
+/// people.
+pub(crate) async fn client_of(context: &Context, secret: &Secret) -> Result<Client, String> {
+    let cluster = ClusterSecret::from_secret(secret).map_err(|error| error.to_string())?;
+    context.members.client(&cluster).await.map_err(|error| chain(&error))
 }

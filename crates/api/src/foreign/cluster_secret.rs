@@ -172,6 +172,23 @@ pub enum ClusterSecretError {
 }
 
 impl ClusterSecret {
+    /// Of an EKS cluster, by what EKS says of it: address and certificate
+    /// authority. `role_arn` is the role that logs in, if not okra's own.
+    pub fn of_eks(name: &str, endpoint: &str, authority: &str, role_arn: Option<String>) -> Self {
+        let login = AwsAuthConfig { cluster_name: name.to_owned(), role_arn, ..AwsAuthConfig::default() };
+        let tls = TlsClientConfig { ca_data: Some(authority.to_owned()), ..TlsClientConfig::default() };
+        Self {
+            name: name.to_owned(),
+            server: endpoint.trim_end_matches('/').to_owned(),
+            config: ClusterConfig {
+                aws_auth_config: Some(login),
+                tls_client_config: tls,
+                ..ClusterConfig::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// Reads a secret.
     ///
     /// # Errors

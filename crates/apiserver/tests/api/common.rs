@@ -1,11 +1,14 @@
 //! A server, a client and a little patience.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::{Method, Request, StatusCode};
 use kube::Client;
 use kube::client::Body;
-use okra_apiserver::{Options, Server, Storage};
+use okra_apiserver::clock::SystemClock;
+use okra_apiserver::{Clock, Options, Server, Storage};
 use serde_json::{Value, json};
 
 /// How long a test waits for a state before it fails.
@@ -174,4 +177,30 @@ pub(crate) async fn gizmo_server() -> (Server, Client) {
 
 pub(crate) fn metadata<'a>(object: &'a Value, field: &str) -> &'a str {
     object["metadata"][field].as_str().unwrap_or_default()
+}
+
+/// The machine's clock, which can be moved ahead; sleepers notice.
+#[derive(Default)]
+pub(crate) struct MovableClock {
+    system: SystemClock,
+    /// Seconds.
+    pub(crate) ahead: AtomicU64,
+}
+
+#[async_trait]
+impl Clock for MovableClock {
+    fn now(&self) -> jiff::Timestamp {
+        self.system.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.system.monotonic() + Duration::from_secs(self.ahead.load(Ordering::Relaxed))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        let end = self.monotonic() + duration;
+        while self.monotonic() < end {
+            self.system.sleep(Duration::from_millis(5).min(duration)).await;
+        }
+    }
 }

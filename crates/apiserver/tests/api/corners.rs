@@ -2,20 +2,17 @@
 //! the table of all of them is in `main.rs`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
 use http::{Method, Request, StatusCode};
 use kube::Client;
 use kube::client::Body;
-use okra_apiserver::clock::SystemClock;
-use okra_apiserver::{Chance, Clock, Options, Server, Storage, User};
+use okra_apiserver::{Chance, Options, Server, Storage, User};
 use serde_json::{Value, json};
 
 use crate::common::{
-    CONFIG_MAPS, GIZMOS, config_map, delete, get, gizmo, gizmo_server, metadata, patch, post, put, send,
-    server, until, until_gone,
+    CONFIG_MAPS, GIZMOS, MovableClock, config_map, delete, get, gizmo, gizmo_server, metadata, patch, post,
+    put, send, server, until, until_gone,
 };
 
 const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
@@ -112,31 +109,6 @@ async fn corner_26_metadata_does_not_pass_through_the_status_of_a_custom_resourc
     assert_eq!(live["status"]["phase"], "Ready");
     assert_eq!(live["metadata"]["finalizers"], json!(["example.com/hold"]));
     assert_eq!(live["metadata"].get("labels"), None);
-}
-
-/// The machine's clock, which can be moved ahead; sleepers notice.
-#[derive(Default)]
-struct MovableClock {
-    system: SystemClock,
-    ahead: AtomicU64,
-}
-
-#[async_trait]
-impl Clock for MovableClock {
-    fn now(&self) -> jiff::Timestamp {
-        self.system.now()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.system.monotonic() + Duration::from_secs(self.ahead.load(Ordering::Relaxed))
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        let end = self.monotonic() + duration;
-        while self.monotonic() < end {
-            self.system.sleep(Duration::from_millis(5).min(duration)).await;
-        }
-    }
 }
 
 #[tokio::test]

@@ -1,43 +1,18 @@
 //! Watches: positions, order, bookmarks, ends (spec/apiserver.md 8).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
 use futures::{AsyncBufReadExt, StreamExt, TryStreamExt};
 use http::{Method, Request, StatusCode};
 use kube::Client;
-use okra_apiserver::clock::SystemClock;
-use okra_apiserver::{Clock, Options, Server, Storage};
+use okra_apiserver::{Options, Server, Storage};
 use serde_json::{Value, json};
 
 use crate::common::{
-    CONFIG_MAPS, GIZMOS, PATIENCE, config_map, delete, get, gizmo, gizmo_server, metadata, patch, post,
-    server,
+    CONFIG_MAPS, GIZMOS, MovableClock, PATIENCE, config_map, delete, get, gizmo, gizmo_server, metadata,
+    patch, post, server,
 };
-
-/// The machine's clock, moved ahead by some seconds.
-#[derive(Default)]
-struct MovableClock {
-    system: SystemClock,
-    ahead: AtomicU64,
-}
-
-#[async_trait]
-impl Clock for MovableClock {
-    fn now(&self) -> jiff::Timestamp {
-        self.system.now()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.system.monotonic() + Duration::from_secs(self.ahead.load(Ordering::Relaxed))
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        self.system.sleep(duration).await;
-    }
-}
 
 /// An open watch, read event by event.
 pub(crate) struct Watch {

@@ -27,13 +27,13 @@ use okra_domain::analysis::{
     AnalysisPlan, Measurement, Metric, MetricResult, Phase, Run, RunStatus, plan, record, record_terminated,
 };
 use okra_providers::Providers;
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Context;
 use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
+use crate::failure::ReconcileError;
 use crate::writer::{WriteError, merge_patch};
 pub use measure::READ_AT;
 use measure::{Taken, Task, Tidying, take, tidy};
@@ -46,21 +46,6 @@ const RETRY: Duration = Duration::from_millis(200);
 /// How often a measurement is entered anew when the run has changed under it.
 /// Two writers meet seldom; more means that something writes all the time.
 const ENTER_ATTEMPTS: usize = 8;
-
-/// A run could not be reconciled.
-#[derive(Debug, Error)]
-enum ReconcileError {
-    #[error("the run cannot be read")]
-    Read(#[source] Box<kube::Error>),
-    #[error("the run was not written")]
-    Write(#[from] WriteError),
-}
-
-impl From<kube::Error> for ReconcileError {
-    fn from(error: kube::Error) -> Self {
-        Self::Read(Box::new(error))
-    }
-}
 
 /// Metrics of one run that are being measured; held while a run is planned
 /// and while a measurement is entered, so that neither sees half of the other.

@@ -86,9 +86,9 @@ impl Questions {
         self.retirement.insert(group.name.clone(), std::iter::once(quiet).chain(jobs).collect());
     }
 
-    /// Whether retirement is asked about.
-    pub fn ask_retirement(&self) -> bool {
-        !self.retirement.is_empty()
+    /// Whether a cluster may yet be let go: one that is marked already asks nothing.
+    pub fn await_retirement(&self) -> bool {
+        self.retirement.values().any(|questions| !questions.is_empty())
     }
 
     /// All of them.

@@ -17,7 +17,6 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use okra_api::Lenient;
 use okra_api::cell::Cell;
-use okra_api::foreign::cluster_secret::ClusterSecret;
 use okra_aws::{Region, Scope};
 use okra_domain::TargetGroupArn;
 use okra_domain::cell::WorkloadReference;
@@ -27,13 +26,13 @@ use super::quiet::{self, Traffic};
 use super::readiness::{Readiness, is_finished, readiness, resource_of};
 use crate::Context;
 use crate::chain::chain;
+use crate::failure::Retries;
+use crate::members::client_of;
 
 /// First wait before a question is asked again that could not be answered.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Longest such wait.
 const RETRY_LONGEST: Duration = Duration::from_secs(60);
-/// `RETRY_FIRST` doubled so often exceeds `RETRY_LONGEST`.
-const DOUBLINGS_MAX: u32 = 6;
 
 /// Namespace and name of a Cell.
 pub type CellKey = (String, String);
@@ -177,7 +176,7 @@ struct Task {
 
 impl Task {
     async fn run(self) {
-        let mut failures = 0;
+        let mut retries = Retries::new(RETRY_FIRST, RETRY_LONGEST);
         loop {
             let begun = self.context.clock.monotonic();
             let failure = match &self.question {
@@ -191,11 +190,7 @@ impl Task {
             };
             tracing::debug!(cell = %self.cell, question = ?self.question, failure, "a question is asked again");
             self.publish(Answer::Unknown(failure));
-            if self.context.clock.monotonic() - begun > RETRY_LONGEST {
-                failures = 0;
-            }
-            let wait = RETRY_FIRST.saturating_mul(1 << failures).min(RETRY_LONGEST);
-            failures = (failures + 1).min(DOUBLINGS_MAX);
+            let wait = retries.after(self.context.clock.monotonic() - begun);
             self.context.clock.sleep(self.context.entropy.jitter(wait, 0.2)).await;
         }
     }
@@ -214,8 +209,7 @@ impl Task {
     async fn client(&self, cluster: &str) -> Result<Client, String> {
         let secrets: Api<Secret> = self.context.namespaced(&self.namespace);
         let secret = secrets.get(cluster).await.map_err(|error| chain(&error))?;
-        let cluster = ClusterSecret::from_secret(&secret).map_err(|error| error.to_string())?;
-        self.context.members.client(&cluster).await.map_err(|error| chain(&error))
+        client_of(&self.context, &secret).await
     }
 
     /// Why it ended.

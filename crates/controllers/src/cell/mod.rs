@@ -21,7 +21,7 @@ use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use okra_api::cell::Cell;
-use okra_api::names::{LABEL_CELL, LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use okra_api::names::{CLUSTER_SECRETS, LABEL_CELL};
 use okra_api::observe::observe;
 use okra_api::{
     AWSApplicationLoadBalancerConfig, AWSTargetGroup, AnalysisRun, Experiment, Lenient, Pause,
@@ -79,7 +79,7 @@ impl From<kube::Error> for ReconcileError {
 pub async fn run(context: Context, stop: CancellationToken) {
     let everything = watcher::Config::default;
     let components = || watcher::Config::default().labels(LABEL_CELL);
-    let clusters = watcher::Config::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
+    let clusters = watcher::Config::default().labels(CLUSTER_SECRETS);
     let controller = Controller::new(context.watched::<Lenient<Cell>>(), everything());
     let (selecting, near) = (controller.store(), controller.store());
     let (wake, woken) = unbounded();

@@ -14,8 +14,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt as _};
 use okra_api::cell::Cell;
 use okra_api::names::{
-    ANNOTATION_CLUSTER_STATUS, ANNOTATION_RETIRED, LABEL_CELL, LABEL_LEGACY_CELL, LABEL_SECRET_TYPE,
-    SECRET_TYPE_CLUSTER,
+    ANNOTATION_CLUSTER_STATUS, ANNOTATION_RETIRED, CLUSTER_SECRETS, LABEL_CELL, LABEL_LEGACY_CELL,
 };
 use okra_api::observe::{CellView, Facts, observe};
 use okra_api::write::label_value;
@@ -167,7 +166,7 @@ impl Reader<'_> {
     }
 
     async fn secrets(&self) -> Secrets {
-        let clusters = ListParams::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
+        let clusters = ListParams::default().labels(CLUSTER_SECRETS);
         let found = match self.context.namespaced::<Secret>(self.namespace).list_metadata(&clusters).await {
             Ok(list) => list.items,
             Err(error) => {
@@ -198,9 +197,11 @@ impl Reader<'_> {
         let key = (self.namespace.to_owned(), cell.name_any());
         let answers = lookout.ask(&key, &questions.all(), &secrets.versions);
         snapshot.facts.workloads = questions.workloads(&answers);
-        if questions.ask_retirement()
-            && let Some(weighted) = self.weighted_elsewhere(&cell.name_any()).await
-        {
+        let weighted = match questions.await_retirement() {
+            true => self.weighted_elsewhere(&cell.name_any()).await,
+            false => Some(BTreeSet::new()),
+        };
+        if let Some(weighted) = weighted {
             snapshot.facts.retirement = questions.retirement(&answers, &observed, &weighted);
         }
     }

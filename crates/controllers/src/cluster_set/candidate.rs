@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
 use okra_api::cluster_set::AwsEksClusters;
-use okra_api::foreign::cluster_secret::{AwsAuthConfig, ClusterConfig, ClusterSecret, TlsClientConfig};
+use okra_api::foreign::cluster_secret::ClusterSecret;
 use okra_api::foreign::kubeconfig;
 use okra_api::template::ClusterFacts;
 use okra_aws::{ClusterDescription, ClusterStatus, Scope};
@@ -82,23 +82,9 @@ fn eks_state(scope: &Scope, cluster: &ClusterDescription) -> State {
 fn eks_secret(scope: &Scope, name: &str, endpoint: &str, authority: &str) -> ClusterSecret {
     let role = scope.role.as_ref();
     ClusterSecret {
-        name: name.to_owned(),
-        server: endpoint.trim_end_matches('/').to_owned(),
-        config: ClusterConfig {
-            aws_auth_config: Some(AwsAuthConfig {
-                cluster_name: name.to_owned(),
-                role_arn: role.map(|role| role.arn.clone()),
-                profile: None,
-            }),
-            tls_client_config: TlsClientConfig {
-                ca_data: Some(authority.to_owned()),
-                ..TlsClientConfig::default()
-            },
-            ..ClusterConfig::default()
-        },
         region: Some(scope.region.as_str().to_owned()),
         external_id: role.and_then(|role| role.external_id.clone()),
-        ..ClusterSecret::default()
+        ..ClusterSecret::of_eks(name, endpoint, authority, role.map(|role| role.arn.clone()))
     }
 }
 

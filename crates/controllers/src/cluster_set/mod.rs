@@ -31,22 +31,21 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kube::api::ListParams;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::{Api, Resource as _, ResourceExt as _};
 use okra_api::cluster_set::{ClusterSetSpec, ClusterSetStatus};
-use okra_api::names::{LABEL_CLUSTER_SET, LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use okra_api::names::LABEL_CLUSTER_SET;
 use okra_api::write::label_value;
 use okra_api::{ClusterSet, Lenient};
 use okra_aws::Meaning;
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
-use crate::writer::WriteError;
+use crate::failure::{ReconcileError, doubled, measured};
+use crate::members::cluster_secrets;
 use crate::{Context, finalizers, malformed};
 use act::Done;
 use desired::Owner;
@@ -68,21 +67,6 @@ const RETRY_STALE: Duration = Duration::from_millis(200);
 const JITTER: f64 = 0.2;
 
 type Set = Lenient<ClusterSet>;
-
-/// A set could not be reconciled.
-#[derive(Debug, Error)]
-enum ReconcileError {
-    #[error("the management API cannot be read")]
-    Read(#[source] Box<kube::Error>),
-    #[error("an object was not written")]
-    Write(#[from] WriteError),
-}
-
-impl From<kube::Error> for ReconcileError {
-    fn from(error: kube::Error) -> Self {
-        Self::Read(Box::new(error))
-    }
-}
 
 /// What a process remembers of a set. Whoever forgets it looks again.
 #[derive(Clone, Debug)]
@@ -136,7 +120,7 @@ fn marked_by(sets: &Store<Set>, secret: &Secret) -> Vec<ObjectRef<Set>> {
 }
 
 fn on_error(set: Arc<Set>, error: &ReconcileError, shell: Arc<Shell>) -> Action {
-    let stale = matches!(error, ReconcileError::Write(WriteError::Stale));
+    let stale = error.is_stale();
     if !stale {
         tracing::warn!(set = set.name_any(), error = chain(error), "the ClusterSet is tried again");
     }
@@ -145,17 +129,7 @@ fn on_error(set: Arc<Set>, error: &ReconcileError, shell: Arc<Shell>) -> Action 
 }
 
 async fn reconcile(set: Arc<Set>, shell: Arc<Shell>) -> Result<Action, ReconcileError> {
-    let begin = shell.context.clock.monotonic();
-    let outcome = pass(&set, &shell).await;
-    let seconds = (shell.context.clock.monotonic() - begin).as_secs_f64();
-    let word = match &outcome {
-        Ok(_) => "ok",
-        Err(ReconcileError::Write(WriteError::Stale)) => "stale",
-        Err(ReconcileError::Write(_)) => "write_failed",
-        Err(ReconcileError::Read(_)) => "read_failed",
-    };
-    shell.context.metrics.reconciled(NAME, word, seconds);
-    outcome
+    measured(&shell.context, NAME, pass(&set, &shell)).await
 }
 
 async fn pass(seen: &Set, shell: &Shell) -> Result<Action, ReconcileError> {
@@ -247,11 +221,6 @@ async fn release(context: &Context, set: &ClusterSet) -> Result<(), ReconcileErr
     Ok(())
 }
 
-async fn cluster_secrets(context: &Context, namespace: &str) -> Result<Vec<Secret>, kube::Error> {
-    let list = ListParams::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
-    Ok(context.namespaced::<Secret>(namespace).list(&list).await?.items)
-}
-
 /// Plans from what was discovered and what is there, carries the plan out,
 /// and says so.
 async fn keep(
@@ -337,7 +306,10 @@ impl Shell {
             Some(failure) => status::reason_of(failure.meaning).as_str(),
         };
         context.metrics.discovery.discovered(word);
-        let wait = if failures > 0 { retry_after(failures) } else { context.settings.sync_period };
+        let wait = match failures {
+            0 => context.settings.sync_period,
+            _ => doubled(RETRY_FIRST, failures - 1, RETRY_LONGEST),
+        };
         let next = context.clock.monotonic() + context.entropy.jitter(wait, JITTER);
         let memory =
             Memory { discovery: Arc::new(discovery), generation, next, failures, labels: labels(set) };
@@ -395,11 +367,6 @@ impl Shell {
         known().insert(namespace.to_owned(), uid.clone());
         Ok(uid)
     }
-}
-
-fn retry_after(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    (RETRY_FIRST * 2u32.saturating_pow(doublings)).min(RETRY_LONGEST)
 }
 
 /// Says why nothing is done, and waits for another word.

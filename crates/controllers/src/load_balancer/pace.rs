@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use okra_api::load_balancer::{LoadBalancerConfigStatus, PHASE_UPDATED};
 
 use crate::Settings;
+use crate::failure::doubled;
 
 /// How long a group at weight 0 without a healthy target is waited for: the
 /// targets of a cluster that is starting come within minutes; those of one
@@ -64,8 +65,7 @@ pub(crate) fn rule_is_due(
 /// The wait after `failures` passes in a row that did not come to their end.
 pub(crate) fn retry_after(failures: u32, waiting: bool) -> Duration {
     let first = if waiting { RETRY_WAITING } else { RETRY_FIRST };
-    let doublings = failures.saturating_sub(1).min(16);
-    (first * 2u32.saturating_pow(doublings)).min(RETRY_LONGEST)
+    doubled(first, failures.saturating_sub(1), RETRY_LONGEST)
 }
 
 #[cfg(test)]

@@ -9,10 +9,9 @@ use kube::{Api, Resource as _, ResourceExt as _};
 use okra_api::load_balancer::{LoadBalancerConfigStatus, PHASE_ERROR, PHASE_UPDATED};
 use okra_api::names::{ANNOTATION_ADOPT, FINALIZER, FINALIZER_LEGACY};
 use okra_api::{AWSApplicationLoadBalancerConfig, Lenient};
-use okra_aws::{AwsError, Write};
+use okra_aws::Write;
 use okra_domain::{Phase, Reason, RuleArn};
 use serde_json::json;
-use thiserror::Error;
 
 use super::act::{Pass, delete_if_own};
 use super::desired::{Desired, place_of};
@@ -22,6 +21,7 @@ use super::reasons::outcome_of;
 use super::status::{HealthByGroup, Outcome, after, confirmed_weights, invalid};
 use super::{NAME, Shared, again, health, pace};
 use crate::events::{Occurrence, Severity};
+use crate::failure::{ReconcileError, measured};
 use crate::writer::WriteError;
 
 /// `spec.deletionPolicy`: the rule goes with the object.
@@ -33,30 +33,13 @@ const RETRY_API: Duration = Duration::from_secs(2);
 /// Share by which waits are lengthened at random.
 const JITTER: f64 = 0.2;
 
-/// A config could not be reconciled.
-#[derive(Debug, Error)]
-pub(crate) enum ReconcileError {
-    #[error("the config cannot be read")]
-    Read(#[source] Box<kube::Error>),
-    #[error("the config cannot be written")]
-    Write(#[from] WriteError),
-    #[error("the rule cannot be deleted")]
-    Delete(#[source] AwsError),
-}
-
-impl From<kube::Error> for ReconcileError {
-    fn from(error: kube::Error) -> Self {
-        Self::Read(Box::new(error))
-    }
-}
-
 pub(crate) fn on_error(
     config: Arc<Lenient<AWSApplicationLoadBalancerConfig>>,
     error: &ReconcileError,
     shared: Arc<Shared>,
 ) -> Action {
     let entropy = &shared.context.entropy;
-    if matches!(error, ReconcileError::Write(WriteError::Stale)) {
+    if error.is_stale() {
         return again(entropy.jitter(RETRY_STALE, JITTER));
     }
     let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
@@ -69,18 +52,7 @@ pub(crate) async fn reconcile(
     seen: Arc<Lenient<AWSApplicationLoadBalancerConfig>>,
     shared: Arc<Shared>,
 ) -> Result<Action, ReconcileError> {
-    let begin = shared.context.clock.monotonic();
-    let outcome = pass(&seen, &shared).await;
-    let seconds = (shared.context.clock.monotonic() - begin).as_secs_f64();
-    let word = match &outcome {
-        Ok(_) => "ok",
-        Err(ReconcileError::Write(WriteError::Stale)) => "stale",
-        Err(ReconcileError::Write(_)) => "write_failed",
-        Err(ReconcileError::Read(_)) => "read_failed",
-        Err(ReconcileError::Delete(_)) => "delete_failed",
-    };
-    shared.context.metrics.reconciled(NAME, word, seconds);
-    outcome
+    measured(&shared.context, NAME, pass(&seen, &shared)).await
 }
 
 async fn pass(

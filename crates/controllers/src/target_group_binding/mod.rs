@@ -26,20 +26,20 @@ use futures::StreamExt as _;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt as _;
-use kube::api::ListParams;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use okra_api::aws_target_group_binding::AWSTargetGroupBindingStatus;
-use okra_api::names::{LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER};
+use okra_api::names::CLUSTER_SECRETS;
 use okra_api::{AWSTargetGroupBinding, Lenient};
 use okra_aws::{AwsError, Meaning, Target, Write};
 use okra_domain::TargetGroupArn;
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
+use crate::failure::{ReconcileError, doubled, measured};
+use crate::members::cluster_secrets;
 use crate::writer::WriteError;
 use crate::{Context, finalizers, malformed};
 use eligible::TargetType;
@@ -62,21 +62,6 @@ const MOVING_POLLS: u32 = 5;
 const JITTER: f64 = 0.2;
 
 type Binding = Lenient<AWSTargetGroupBinding>;
-
-/// A binding could not be reconciled.
-#[derive(Debug, Error)]
-enum ReconcileError {
-    #[error("the management API cannot be read")]
-    Read(#[source] Box<kube::Error>),
-    #[error("an object was not written")]
-    Write(#[from] WriteError),
-}
-
-impl From<kube::Error> for ReconcileError {
-    fn from(error: kube::Error) -> Self {
-        Self::Read(Box::new(error))
-    }
-}
 
 /// Why a pass over a legal object came to nothing.
 #[derive(Debug)]
@@ -135,7 +120,7 @@ struct Shell {
 
 /// Runs until `stop`.
 pub async fn run(context: Context, stop: CancellationToken) {
-    let secrets = watcher::Config::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
+    let secrets = watcher::Config::default().labels(CLUSTER_SECRETS);
     let controller = Controller::new(context.watched::<Binding>(), watcher::Config::default());
     let bindings = controller.store();
     let shell = Arc::new(Shell {
@@ -162,7 +147,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
 }
 
 fn on_error(binding: Arc<Binding>, error: &ReconcileError, shell: Arc<Shell>) -> Action {
-    let stale = matches!(error, ReconcileError::Write(WriteError::Stale));
+    let stale = error.is_stale();
     if !stale {
         tracing::warn!(binding = binding.name_any(), error = chain(error), "the binding is tried again");
     }
@@ -171,17 +156,7 @@ fn on_error(binding: Arc<Binding>, error: &ReconcileError, shell: Arc<Shell>) ->
 }
 
 async fn reconcile(binding: Arc<Binding>, shell: Arc<Shell>) -> Result<Action, ReconcileError> {
-    let begin = shell.context.clock.monotonic();
-    let outcome = pass(&binding, &shell).await;
-    let seconds = (shell.context.clock.monotonic() - begin).as_secs_f64();
-    let word = match &outcome {
-        Ok(_) => "ok",
-        Err(ReconcileError::Write(WriteError::Stale)) => "stale",
-        Err(ReconcileError::Write(_)) => "write_failed",
-        Err(ReconcileError::Read(_)) => "read_failed",
-    };
-    shell.context.metrics.reconciled(NAME, word, seconds);
-    outcome
+    measured(&shell.context, NAME, pass(&binding, &shell)).await
 }
 
 async fn pass(seen: &Binding, shell: &Shell) -> Result<Action, ReconcileError> {
@@ -230,9 +205,7 @@ async fn fill(shell: &Shell, binding: &AWSTargetGroupBinding) -> Result<Option<D
             return Err(invalid(format!("two entries of targets are named {:?}", entry.name)));
         }
     }
-    let list = ListParams::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
-    let namespace = binding.namespace().unwrap_or_default();
-    let secrets = context.namespaced::<Secret>(&namespace).list(&list).await?.items;
+    let secrets = cluster_secrets(context, &binding.namespace().unwrap_or_default()).await?;
     let entries = binding.spec.targets.iter().map(|entry| resolve(context, &secrets, entry, &group));
     let entries = join_all(entries).await;
     let plan = move_targets(shell, binding, &arn, &entries).await?;
@@ -366,7 +339,7 @@ impl Shell {
     fn failed(&self, binding: &AWSTargetGroupBinding, now: Duration) -> Duration {
         let uid = binding.uid().unwrap_or_default();
         let failures = self.memories().get(&uid).map_or(0, |memory| memory.failures).saturating_add(1);
-        let wait = (RETRY_FIRST * 2u32.saturating_pow(failures.saturating_sub(1).min(16))).min(RETRY_LONGEST);
+        let wait = doubled(RETRY_FIRST, failures - 1, RETRY_LONGEST);
         let wait = self.context.entropy.jitter(wait, JITTER);
         self.remember(binding, now + wait, failures);
         wait

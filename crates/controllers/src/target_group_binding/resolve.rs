@@ -9,13 +9,13 @@ use k8s_openapi::api::core::v1::{Node, Pod, Secret};
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
 use okra_api::aws_target_group_binding::BindingTarget;
-use okra_api::foreign::cluster_secret::ClusterSecret;
 use okra_aws::Target;
 
 use super::eligible::{Selection, TargetType, nodes, pods};
 use super::plan::Entry;
 use crate::Context;
 use crate::chain::chain;
+use crate::members::client_of;
 use crate::target_group_set::facts::{facts, is_leaving};
 
 /// Time to read one member cluster. A dead one is known within it, and holds
@@ -128,8 +128,7 @@ async fn select(
     entry: &BindingTarget,
     group: &Group,
 ) -> Result<Selection, String> {
-    let cluster = ClusterSecret::from_secret(secret).map_err(|error| error.to_string())?;
-    let client = context.members.client(&cluster).await.map_err(|error| chain(&error))?;
+    let client = client_of(context, secret).await?;
     if let Some(selector) = &entry.pod_selector {
         let namespace = entry.namespace.as_deref().unwrap_or(NAMESPACE_DEFAULT);
         let api: Api<Pod> = Api::namespaced(client, namespace);

@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::plan::{Binding, Unreachable};
 use crate::Context;
 use crate::chain::chain;
+use crate::failure::Retries;
 
 /// First wait before an unreachable cluster is tried again.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -121,7 +122,7 @@ impl Watch {
     /// "all bindings are known".
     async fn run(self) {
         let longest = RETRY_LONGEST.min(self.context.settings.sync_period);
-        let mut failures = 0;
+        let mut retries = Retries::new(RETRY_FIRST, longest);
         loop {
             let begun = self.context.clock.monotonic();
             let failure = match self.connect().await {
@@ -129,11 +130,7 @@ impl Watch {
                 Err(unreachable) => unreachable,
             };
             self.publish(Err(failure));
-            if self.context.clock.monotonic() - begun > longest {
-                failures = 0;
-            }
-            let wait = RETRY_FIRST.saturating_mul(1 << failures).min(longest);
-            failures = (failures + 1).min(6);
+            let wait = retries.after(self.context.clock.monotonic() - begun);
             self.context.clock.sleep(self.context.entropy.jitter(wait, 0.2)).await;
         }
     }

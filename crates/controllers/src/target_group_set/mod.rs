@@ -19,14 +19,15 @@ use kube::runtime::watcher;
 use kube::{Resource as _, ResourceExt as _};
 use okra_api::aws_target_group_set::{AWSTargetGroupSetStatus, ClusterCounts};
 use okra_api::common::Condition;
-use okra_api::names::{LABEL_SECRET_TYPE, LABEL_TARGET_GROUP_SET, SECRET_TYPE_CLUSTER};
+use okra_api::names::{CLUSTER_SECRETS, LABEL_TARGET_GROUP_SET};
 use okra_api::write::label_value;
 use okra_api::{AWSTargetGroup, AWSTargetGroupBinding, AWSTargetGroupSet, Lenient};
-use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
 use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
+use crate::failure::ReconcileError;
+use crate::members::cluster_secrets;
 use crate::writer::WriteError;
 use crate::{Context, finalizers, malformed};
 use binding_template::bindings;
@@ -41,21 +42,6 @@ const RETRY_LONGEST: Duration = Duration::from_secs(120);
 /// AWSTargetGroups named in a message before it is cut.
 const SKIPPED_NAMED_MAX: usize = 5;
 
-/// A set could not be reconciled.
-#[derive(Debug, Error)]
-enum ReconcileError {
-    #[error("the management API cannot be read")]
-    Read(#[source] Box<kube::Error>),
-    #[error("an object was not written")]
-    Write(#[from] WriteError),
-}
-
-impl From<kube::Error> for ReconcileError {
-    fn from(error: kube::Error) -> Self {
-        Self::Read(Box::new(error))
-    }
-}
-
 type Set = Lenient<AWSTargetGroupSet>;
 
 struct Shell {
@@ -66,7 +52,7 @@ struct Shell {
 /// Runs until `stop`.
 pub async fn run(context: Context, stop: CancellationToken) {
     let shell = Arc::new(Shell { members: Members::new(context.clone()), context: context.clone() });
-    let secrets = watcher::Config::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
+    let secrets = watcher::Config::default().labels(CLUSTER_SECRETS);
     let own = watcher::Config::default().labels(LABEL_TARGET_GROUP_SET);
     let controller = Controller::new(context.watched::<Set>(), watcher::Config::default());
     let (in_namespace, of_set) = (controller.store(), controller.store());
@@ -104,11 +90,7 @@ fn sets(store: &Store<Set>, wanted: impl Fn(&Set) -> bool) -> Vec<ObjectRef<Set>
 /// is tried again soon, as the object has changed meanwhile.
 fn on_error(set: Arc<Set>, error: &ReconcileError, shell: Arc<Shell>) -> Action {
     tracing::debug!(set = set.name_any(), error = chain(error), "reconcile again");
-    let longest = if matches!(error, ReconcileError::Write(WriteError::Stale)) {
-        RETRY_FIRST
-    } else {
-        RETRY_LONGEST / 8
-    };
+    let longest = if error.is_stale() { RETRY_FIRST } else { RETRY_LONGEST / 8 };
     Action::requeue(shell.context.entropy.jitter(longest, 0.5).min(RETRY_LONGEST))
 }
 
@@ -132,8 +114,7 @@ async fn reconcile(set: Arc<Set>, shell: Arc<Shell>) -> Result<Action, Reconcile
         write_status(context, set, &invalid(set, message)).await?;
         return Ok(Action::await_change());
     }
-    let list = ListParams::default().labels(&format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}"));
-    let mut secrets = context.namespaced::<Secret>(&namespace).list(&list).await?.items;
+    let mut secrets = cluster_secrets(context, &namespace).await?;
     // A cluster that is being deleted counts as gone, and is not asked (SC-33).
     secrets.retain(|secret| !is_leaving(secret));
     let existing = context.namespaced::<AWSTargetGroup>(&namespace).list(&ListParams::default()).await?.items;

@@ -9,6 +9,8 @@ mod bindings;
 mod cluster_sets;
 mod fake;
 mod moto;
+#[path = "../support/nothing.rs"]
+mod nothing;
 mod on_moto;
 mod region;
 mod target_groups;

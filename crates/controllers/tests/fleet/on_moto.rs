@@ -17,7 +17,8 @@ use okra_aws::Region;
 use serde_json::json;
 
 use crate::moto::Moto;
-use crate::world::{Nothing, Ports, World, until};
+use crate::nothing::Nothing;
+use crate::world::{Ports, World, until};
 
 async fn world(moto: &Moto) -> World {
     let sdk = moto.sdk().await;

@@ -1,6 +1,5 @@
 //! A management API in this process and the controllers.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,23 +10,23 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{DynamicObject, NamespaceResourceScope};
 use kube::{Api, Client, Resource, ResourceExt as _};
-use okra_api::foreign::cluster_secret::ClusterSecret;
 use okra_api::{AWSTargetGroup, AWSTargetGroupBinding, AWSTargetGroupSet, ClusterSet};
 use okra_apiserver::{Options, Server, Storage};
 use okra_aws::{
-    AwsError, Clusters, Listener, LoadBalancers, MetricQuery, MetricSeries, MetricWindow,
-    Metrics as CloudWatch, NewRule, Region, Rule, RuleChange, Scope, Tags, Target, TargetGroup, TargetHealth,
-    Targets, Write,
+    AwsError, Clusters, Listener, LoadBalancers, NewRule, Region, Rule, RuleChange, Tags, TargetGroup,
+    TargetHealth, Targets, Write,
 };
 use okra_clock::{SystemClock, SystemEntropy};
 use okra_controllers::fence::Fence;
-use okra_controllers::members::{MemberClients, MemberError};
+use okra_controllers::members::MemberClients;
 use okra_controllers::metrics::Metrics;
 use okra_controllers::{Context, Settings, cluster_set, target_group_binding, target_group_set};
 use okra_domain::{ListenerArn, RuleArn, TargetGroupArn};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::nothing::{Nothing, UNASKED};
 
 /// How long a test waits for a state before it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -301,50 +300,6 @@ pub(crate) fn encoded(texts: &Value) -> Value {
         (key.clone(), json!(k8s_openapi::ByteString(bytes)))
     };
     texts.as_object().expect("texts by key").iter().map(one).collect()
-}
-
-/// A port that nobody may ask.
-pub(crate) struct Nothing;
-
-const UNASKED: &str = "no controller of this test asks this port";
-
-#[async_trait]
-impl CloudWatch for Nothing {
-    async fn query(
-        &self,
-        _: &Scope,
-        _: MetricWindow,
-        _: &[MetricQuery],
-    ) -> Result<Vec<MetricSeries>, AwsError> {
-        unreachable!("{UNASKED}")
-    }
-}
-
-#[async_trait]
-impl MemberClients for Nothing {
-    async fn client(&self, _: &ClusterSecret) -> Result<Client, MemberError> {
-        unreachable!("{UNASKED}")
-    }
-}
-
-#[async_trait]
-impl Targets for Nothing {
-    async fn registered(&self, _: &TargetGroupArn) -> Result<Vec<TargetHealth>, AwsError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn register(&self, _: Write<'_>, _: &TargetGroupArn, _: &BTreeSet<Target>) -> Result<(), AwsError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn deregister(
-        &self,
-        _: Write<'_>,
-        _: &TargetGroupArn,
-        _: &BTreeSet<Target>,
-    ) -> Result<(), AwsError> {
-        unreachable!("{UNASKED}")
-    }
 }
 
 #[async_trait]

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fake;
+#[path = "../support/nothing.rs"]
+mod nothing;
 mod world;
 
 use fake::{ELB, Fault, listener};

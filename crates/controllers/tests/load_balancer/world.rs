@@ -1,6 +1,5 @@
 //! A management API in this process, the controller, and load balancers in memory.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,23 +9,17 @@ use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use kube::core::DynamicObject;
 use kube::{Api, Client, ResourceExt as _};
 use okra_api::aws_target_group::AWSTargetGroupStatus;
-use okra_api::foreign::cluster_secret::ClusterSecret;
 use okra_api::load_balancer::LoadBalancerConfigStatus;
 use okra_api::{AWSApplicationLoadBalancerConfig, AWSTargetGroup};
 use okra_apiserver::{Options, Server, Storage};
-use okra_aws::{
-    AwsError, ClusterDescription, Clusters, MetricQuery, MetricSeries, MetricWindow, Metrics, Scope, Target,
-    TargetHealth, Targets, Write,
-};
 use okra_clock::{Clock, SharedClock, SystemClock, SystemEntropy};
 use okra_controllers::fence::Fence;
-use okra_controllers::members::{MemberClients, MemberError};
 use okra_controllers::{Context, Settings, load_balancer};
-use okra_domain::TargetGroupArn;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::fake::{Fake, group, listener};
+use super::nothing::Nothing;
 
 /// How long a test waits for a state before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -69,58 +62,6 @@ impl Clock for FastClock {
 
     async fn sleep(&self, duration: Duration) {
         self.0.sleep(duration / FASTER).await;
-    }
-}
-
-struct Nothing;
-
-#[async_trait]
-impl Clusters for Nothing {
-    async fn list(&self, _: &Scope) -> Result<Vec<String>, AwsError> {
-        Ok(Vec::new())
-    }
-
-    async fn describe(&self, _: &Scope, _: &str) -> Result<ClusterDescription, AwsError> {
-        unreachable!("the controller does not read clusters")
-    }
-}
-
-#[async_trait]
-impl Targets for Nothing {
-    async fn registered(&self, _: &TargetGroupArn) -> Result<Vec<TargetHealth>, AwsError> {
-        unreachable!("the controller does not register targets")
-    }
-
-    async fn register(&self, _: Write<'_>, _: &TargetGroupArn, _: &BTreeSet<Target>) -> Result<(), AwsError> {
-        unreachable!("the controller does not register targets")
-    }
-
-    async fn deregister(
-        &self,
-        _: Write<'_>,
-        _: &TargetGroupArn,
-        _: &BTreeSet<Target>,
-    ) -> Result<(), AwsError> {
-        unreachable!("the controller does not register targets")
-    }
-}
-
-#[async_trait]
-impl Metrics for Nothing {
-    async fn query(
-        &self,
-        _: &Scope,
-        _: MetricWindow,
-        _: &[MetricQuery],
-    ) -> Result<Vec<MetricSeries>, AwsError> {
-        unreachable!("the controller does not read metrics")
-    }
-}
-
-#[async_trait]
-impl MemberClients for Nothing {
-    async fn client(&self, _: &ClusterSecret) -> Result<Client, MemberError> {
-        unreachable!("the controller does not read members")
     }
 }
 

@@ -12,7 +12,7 @@ use kube::config::{AuthInfo, Cluster, Kubeconfig};
 use kube::core::ObjectMeta;
 use kube::{Api, ResourceExt as _};
 use okra_api::cell::Cell;
-use okra_api::foreign::cluster_secret::{AwsAuthConfig, ClusterConfig, ClusterSecret, TlsClientConfig};
+use okra_api::foreign::cluster_secret::{ClusterConfig, ClusterSecret, TlsClientConfig};
 use okra_api::names::{FIELD_MANAGER, LABEL_SECRET_TYPE, LABEL_VERSION, SECRET_TYPE_CLUSTER};
 use okra_aws::{Clusters as _, Role, Scope};
 use okra_clock::SystemClock;
@@ -136,7 +136,7 @@ pub async fn add(args: AddArgs) -> anyhow::Result<Exit> {
     }
     let cluster = match (&args.from_kubeconfig, &args.endpoint, &args.ca_data) {
         (Some(file), ..) => of_kubeconfig(&name, file, args.from_context.as_deref())?,
-        (None, Some(endpoint), Some(ca)) => eks_secret(&name, endpoint, ca, args.role_arn.clone()),
+        (None, Some(endpoint), Some(ca)) => ClusterSecret::of_eks(&name, endpoint, ca, args.role_arn.clone()),
         _ => discovered(&args, &name, &mut labels).await?,
     };
     let metadata = ObjectMeta { name: Some(name.clone()), labels: Some(labels), ..ObjectMeta::default() };
@@ -178,23 +178,6 @@ async fn refuse_other_cluster(
     Ok(())
 }
 
-fn eks_secret(name: &str, endpoint: &str, ca: &str, role_arn: Option<String>) -> ClusterSecret {
-    ClusterSecret {
-        name: name.to_owned(),
-        server: endpoint.trim_end_matches('/').to_owned(),
-        config: ClusterConfig {
-            aws_auth_config: Some(AwsAuthConfig {
-                cluster_name: name.to_owned(),
-                role_arn,
-                ..AwsAuthConfig::default()
-            }),
-            tls_client_config: TlsClientConfig { ca_data: Some(ca.to_owned()), ..TlsClientConfig::default() },
-            ..ClusterConfig::default()
-        },
-        ..ClusterSecret::default()
-    }
-}
-
 /// Address and authority as EKS knows them, and the version from its tag.
 async fn discovered(
     args: &AddArgs,
@@ -223,7 +206,7 @@ async fn discovered(
     let endpoint = found.endpoint.with_context(|| format!("EKS cluster {name} has no endpoint yet"))?;
     let authority =
         found.certificate_authority.with_context(|| format!("EKS cluster {name} has no CA yet"))?;
-    Ok(eks_secret(name, &endpoint, &authority, args.role_arn.clone()))
+    Ok(ClusterSecret::of_eks(name, &endpoint, &authority, args.role_arn.clone()))
 }
 
 /// Address and login of a context. Only what is in the file itself is taken:

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::core::{DynamicObject, ObjectMeta};
-use okra_api::foreign::cluster_secret::{AwsAuthConfig, ClusterConfig, ClusterSecret, TlsClientConfig};
+use okra_api::foreign::cluster_secret::ClusterSecret;
 use okra_api::foreign::target_group_binding::TargetGroupBinding;
 use okra_api::{AWSTargetGroupSet, AnalysisTemplate, Cell};
 use okra_aws::sdk::{NewTargetGroup, Sdk, SdkProvisioning};
@@ -138,22 +138,9 @@ impl World {
     }
 
     async fn write_secret(&self, cluster: &ClusterDescription) -> anyhow::Result<()> {
-        let secret = ClusterSecret {
-            name: cluster.name.clone(),
-            server: cluster.endpoint.clone().context("an active cluster has an endpoint")?,
-            config: ClusterConfig {
-                aws_auth_config: Some(AwsAuthConfig {
-                    cluster_name: cluster.name.clone(),
-                    ..AwsAuthConfig::default()
-                }),
-                tls_client_config: TlsClientConfig {
-                    ca_data: cluster.certificate_authority.clone(),
-                    ..TlsClientConfig::default()
-                },
-                ..ClusterConfig::default()
-            },
-            ..ClusterSecret::default()
-        };
+        let endpoint = cluster.endpoint.as_deref().context("an active cluster has an endpoint")?;
+        let authority = cluster.certificate_authority.as_deref().context("an active cluster has a CA")?;
+        let secret = ClusterSecret::of_eks(&cluster.name, endpoint, authority, None);
         let labels = BTreeMap::from([("service".to_owned(), "web".to_owned())]);
         let metadata =
             ObjectMeta { name: Some(cluster.name.clone()), labels: Some(labels), ..ObjectMeta::default() };

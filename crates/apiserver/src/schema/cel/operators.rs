@@ -192,40 +192,53 @@ fn join<'v>(
     Ok(Val::list(first))
 }
 
+/// Arithmetic of one kind of whole numbers; `None` where the result has no place.
+struct Whole<T> {
+    add: fn(T, T) -> Option<T>,
+    subtract: fn(T, T) -> Option<T>,
+    multiply: fn(T, T) -> Option<T>,
+    divide: fn(T, T) -> Option<T>,
+    remainder: fn(T, T) -> Option<T>,
+}
+
+impl<T: Default + PartialEq> Whole<T> {
+    fn calculate(&self, name: &str, left: T, right: T) -> Result<T, Fault> {
+        let is_zero = right == T::default();
+        let operation = match name {
+            op::DIVIDE if is_zero => return Err(Fault::new("division by zero")),
+            op::MODULO if is_zero => return Err(Fault::new("modulus by zero")),
+            op::ADD => self.add,
+            op::SUBSTRACT => self.subtract,
+            op::MULTIPLY => self.multiply,
+            op::DIVIDE => self.divide,
+            op::MODULO => self.remainder,
+            _ => return Err(Fault::no_overload()),
+        };
+        operation(left, right).ok_or_else(|| Fault::new("integer overflow"))
+    }
+}
+
 fn arithmetic<'v>(name: &str, left: Val<'v>, right: Val<'v>) -> Outcome<'v> {
-    let overflow = || Fault::new("integer overflow");
-    let by_zero = || match name {
-        op::MODULO => Fault::new("modulus by zero"),
-        _ => Fault::new("division by zero"),
-    };
     match (left, right) {
         (Val::Int(left), Val::Int(right)) => {
-            if right == 0 && [op::DIVIDE, op::MODULO].contains(&name) {
-                return Err(by_zero());
-            }
-            let result = match name {
-                op::ADD => left.checked_add(right),
-                op::SUBSTRACT => left.checked_sub(right),
-                op::MULTIPLY => left.checked_mul(right),
-                op::DIVIDE => left.checked_div(right),
-                op::MODULO => left.checked_rem(right),
-                _ => return Err(Fault::no_overload()),
+            let by = Whole {
+                add: i64::checked_add,
+                subtract: i64::checked_sub,
+                multiply: i64::checked_mul,
+                divide: i64::checked_div,
+                remainder: i64::checked_rem,
             };
-            result.map(Val::Int).ok_or_else(overflow)
+            by.calculate(name, left, right).map(Val::Int)
         }
         (Val::UInt(left), Val::UInt(right)) => {
-            if right == 0 && [op::DIVIDE, op::MODULO].contains(&name) {
-                return Err(by_zero());
-            }
-            let result = match name {
-                op::ADD => left.checked_add(right),
-                op::SUBSTRACT => left.checked_sub(right),
-                op::MULTIPLY => left.checked_mul(right),
-                op::DIVIDE => left.checked_div(right),
-                op::MODULO => left.checked_rem(right),
-                _ => return Err(Fault::no_overload()),
+            let by = Whole {
+                add: u64::checked_add,
+                subtract: u64::checked_sub,
+                multiply: u64::checked_mul,
+                divide: u64::checked_div,
+                remainder: u64::checked_rem,
             };
-            result.map(Val::UInt).ok_or_else(overflow)
+            by.calculate(name, left, right).map(Val::UInt)
         }
         (Val::Double(left), Val::Double(right)) => match name {
             op::ADD => Ok(Val::Double(left + right)),

@@ -13,8 +13,8 @@ use okra_api::AWSTargetGroup;
 use okra_api::foreign::cluster_secret::ClusterSecret;
 use okra_api::foreign::target_group_binding::api_resources;
 use okra_api::names::{
-    ANNOTATION_CLUSTER_STATUS, ANNOTATION_RETIRED, DEFAULT_VERSION_LABELS, LABEL_BINDING_CLUSTER,
-    LABEL_SECRET_TYPE, SECRET_TYPE_CLUSTER,
+    ANNOTATION_CLUSTER_STATUS, ANNOTATION_RETIRED, CLUSTER_SECRETS, DEFAULT_VERSION_LABELS,
+    LABEL_BINDING_CLUSTER,
 };
 use okra_domain::Version;
 use serde_json::{Value, json};
@@ -127,8 +127,8 @@ pub async fn cluster_secrets(
     connection: &Connection,
     selector: Option<&String>,
 ) -> anyhow::Result<Vec<Secret>> {
-    let own = format!("{LABEL_SECRET_TYPE}={SECRET_TYPE_CLUSTER}");
-    let labels = selector.map_or_else(|| own.clone(), |selector| format!("{own},{selector}"));
+    let labels = selector
+        .map_or_else(|| CLUSTER_SECRETS.to_owned(), |selector| format!("{CLUSTER_SECRETS},{selector}"));
     let secrets: Api<Secret> = Api::namespaced(connection.client.clone(), &connection.namespace);
     let list = secrets.list(&ListParams::default().labels(&labels)).await;
     Ok(list.context("cannot list cluster secrets")?.items)
