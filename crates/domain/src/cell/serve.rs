@@ -301,13 +301,12 @@ fn conclude(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Runni
         Some(running) if running.version() != version => {
             failed = outcome_of_interruption(view, running).0 == Outcome::Failed;
             interrupt(draft, running);
+            if !was_stable {
+                close_unrecorded(draft, version, kind);
+            }
         }
         Some(running) => close_takeover(draft, running, kind),
-        None if !was_stable => {
-            let from = view.status.stable_version.clone();
-            let unrecorded = Running { id: None, record: RunningRollout::new(kind, version.clone(), from) };
-            close_takeover(draft, &unrecorded, kind);
-        }
+        None if !was_stable => close_unrecorded(draft, version, kind),
         None => {}
     }
     draft.status.stable_version = Some(target.clone());
@@ -317,6 +316,13 @@ fn conclude(draft: &mut Draft<'_, '_>, version: &Version, running: Option<&Runni
     rest::find_degradation(draft, Some(&target));
     rest::settle(draft);
     draft.sweep = if failed { components::sweep_at_rest(view) } else { components::sweep_all(view) };
+}
+
+/// What took over was found in place already, so nothing of it was recorded.
+fn close_unrecorded(draft: &mut Draft<'_, '_>, version: &Version, kind: RolloutKind) {
+    let from = draft.view.status.stable_version.clone();
+    let unrecorded = Running { id: None, record: RunningRollout::new(kind, version.clone(), from) };
+    close_takeover(draft, &unrecorded, kind);
 }
 
 fn close_takeover(draft: &mut Draft<'_, '_>, running: &Running, kind: RolloutKind) {

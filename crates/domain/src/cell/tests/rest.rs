@@ -251,3 +251,17 @@ fn a_pin_that_waits_does_not_keep_a_fresh_target_group_from_its_share() {
     world.now = plan.wake_at.expect("the time from which silence no longer holds it back");
     assert_eq!(all(&world.pass()), [("a1", 50), ("a2", 50)]);
 }
+
+/// Found by a search: the history lacked the version that served in the end.
+#[test]
+fn the_history_names_what_took_over_although_another_takeover_had_begun() {
+    let mut world = World::serving(1, table_steps(), 1, &[("b1", 100)], &["b1"]);
+    let from = world.observed.status.stable_version.clone();
+    world.observed.status.rollout_id = Some(crate::RolloutId::recorded("older"));
+    world.observed.status.rollout = Some(RunningRollout::new(RolloutKind::FailOver, v(3), from));
+    world.run();
+    let status = &world.observed.status;
+    let named: Vec<_> = status.history.iter().map(|entry| entry.to.clone()).collect();
+    assert_eq!(named, [2, 3].map(|version| Some(ServedVersion::Known(v(version)))));
+    assert_eq!(status.stable_version, named[0]);
+}
