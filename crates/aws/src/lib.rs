@@ -18,6 +18,7 @@
 mod clusters;
 mod eks_token;
 mod error;
+pub mod iam;
 mod load_balancers;
 mod metrics;
 mod scope;

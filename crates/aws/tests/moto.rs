@@ -4,9 +4,12 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use aws_sdk_elasticloadbalancingv2 as elb;
+use okra_aws::iam::{Extent, Feature, policy};
+use okra_aws::sdk::{AccessKey, SdkSettings};
 use okra_aws::{
     Action, AlwaysAllowed, ClusterStatus, Clusters, Condition, Forward, KeptAction, KeptTransforms,
     LoadBalancers, Meaning, NewRule, Region, Rule, RuleChange, RulePriority, Scope, Stickiness, Tags,
@@ -289,4 +292,76 @@ async fn the_caller_is_known() {
     let identity = sdk(settings(&moto.url)).await.identity();
     let caller = identity.caller_identity(&Scope::own(Region::new("eu-west-1"))).await.unwrap();
     assert_eq!(caller.account, "123456789012");
+}
+
+const EXTENT: fn() -> Extent = || Extent {
+    partition: "aws".to_owned(),
+    region: "*".to_owned(),
+    account: "*".to_owned(),
+    load_balancer: "web".to_owned(),
+    roles: vec!["arn:aws:iam::123456789012:role/okra".to_owned()],
+};
+
+/// The operations named in the adapters, without those that only a demo calls.
+fn actions_of_the_adapters() -> BTreeSet<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sdk");
+    let mut actions = BTreeSet::new();
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if !path.is_file() || path.ends_with("provisioning.rs") {
+            continue;
+        }
+        let text = std::fs::read_to_string(path).unwrap();
+        let words = text.split('"').filter(|word| {
+            ["sts:", "eks:", "elasticloadbalancing:", "cloudwatch:"].iter().any(|service| {
+                word.strip_prefix(service).is_some_and(|action| action.chars().all(char::is_alphanumeric))
+            })
+        });
+        actions.extend(words.map(str::to_owned));
+    }
+    actions
+}
+
+#[test]
+fn the_policy_allows_every_operation_that_is_called_and_no_other() {
+    let policy = policy(&BTreeSet::from(Feature::ALL), &EXTENT());
+    let statements = policy["Statement"].as_array().unwrap();
+    let allowed: Vec<String> = statements
+        .iter()
+        .flat_map(|statement| statement["Action"].as_array().unwrap())
+        .map(|action| action.as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(BTreeSet::from_iter(allowed.clone()), actions_of_the_adapters());
+    assert_eq!(allowed.len(), actions_of_the_adapters().len(), "an action twice");
+}
+
+#[tokio::test]
+async fn a_user_with_the_policy_of_one_feature_may_do_that_and_nothing_else() {
+    let Some(moto) = Moto::start().await else { return };
+    for feature in Feature::ALL {
+        let document = policy(&BTreeSet::from([feature]), &EXTENT()).to_string();
+        moto.boto(&format!(
+            "import boto3; i = boto3.client('iam'); \
+             i.create_policy(PolicyName='{feature}', PolicyDocument='{document}')"
+        ))
+        .await;
+    }
+    let keys = moto
+        .boto(
+            "import boto3; i = boto3.client('iam'); i.create_user(UserName='okra'); \
+             i.attach_user_policy(UserName='okra', PolicyArn='arn:aws:iam::123456789012:policy/discovery'); \
+             k = i.create_access_key(UserName='okra')['AccessKey']; \
+             import os, urllib.request as u; \
+             u.urlopen(u.Request(os.environ['AWS_ENDPOINT_URL'] + '/moto-api/reset-auth', data=b'0')); \
+             print(k['AccessKeyId'], k['SecretAccessKey'])",
+        )
+        .await;
+    let (id, secret) = keys.split_once(' ').expect("two words");
+    let access_key = Some(AccessKey { id: id.to_owned(), secret: secret.to_owned() });
+    let sdk = sdk(SdkSettings { access_key, ..settings(&moto.url) }).await;
+    let scope = Scope { region: Region::new("eu-west-1"), role: None };
+    assert_eq!(sdk.clusters().list(&scope).await.expect("it is allowed"), Vec::<String>::new());
+    let listener = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/1/2";
+    let refused = sdk.load_balancers().listener(&listener.parse().unwrap()).await.unwrap_err();
+    assert_eq!(refused.meaning, Meaning::Denied);
 }

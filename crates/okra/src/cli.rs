@@ -100,6 +100,8 @@ pub enum Command {
     ControllerManager(commands::controller_manager::ControllerManagerArgs),
     /// Print the manifests that run okra in a cluster
     Install(commands::install::InstallArgs),
+    /// Print the IAM policy with what okra needs, and no more
+    IamPolicy(commands::iam_policy::IamPolicyArgs),
     /// Print the custom resource definitions
     Crds(commands::crds::CrdsArgs),
     /// Show Cells, one as a tree, and other objects of okra

@@ -13,6 +13,7 @@ pub mod eks;
 pub mod get;
 pub mod go_lock;
 pub mod history;
+pub mod iam_policy;
 pub mod install;
 pub mod lint;
 pub mod local;
@@ -43,6 +44,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<Exit> {
         Command::Server(args) => server::run(args).await,
         Command::ControllerManager(args) => controller_manager::run(args).await,
         Command::Install(args) => install::run(&args),
+        Command::IamPolicy(args) => iam_policy::run(args),
         Command::Crds(args) => crds::run(&args, &mut io::stdout()).map(|()| Exit::Ok),
         Command::Get(args) => get::run(args).await,
         Command::Status(args) => status::run(args).await,
