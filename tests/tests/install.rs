@@ -27,7 +27,7 @@ fn install(local: &LocalMode) -> String {
     let manifests = succeeded(&local.okra(&["install", "--print"]));
     let mut apply = local
         .command(okra_tests::clients::kubectl())
-        .args(["apply", "--server-side", "--force-conflicts", "-f", "-"])
+        .args(["apply", "--server-side", "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

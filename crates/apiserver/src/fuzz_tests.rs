@@ -230,6 +230,7 @@ fn fuzz_applied_configurations() {
         subresource: "",
         time: "2026-01-01T00:00:00Z",
         has_status: true,
+        versions: None,
     };
     let mut live: Value = serde_json::from_slice(OBJECT).unwrap();
     track_update(pod, None, &mut live, &writer);

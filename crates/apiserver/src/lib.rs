@@ -40,6 +40,7 @@ mod limits;
 mod list;
 mod listen;
 mod metrics;
+mod number;
 mod object;
 mod present;
 mod read;

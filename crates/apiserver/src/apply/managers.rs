@@ -134,6 +134,13 @@ impl Managers {
         self.0.iter().position(|manager| manager.is(who))
     }
 
+    /// Drops the entries of versions that the kind no longer has.
+    pub(super) fn forget_lost_versions(&mut self, writer: &Writer<'_>) {
+        if let Some(versions) = writer.versions {
+            self.0.retain(|manager| versions.contains(&manager.api_version));
+        }
+    }
+
     /// Everything any entry owns.
     pub(super) fn union(&self) -> FieldSet {
         let mut all = FieldSet::default();

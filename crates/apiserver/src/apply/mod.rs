@@ -34,6 +34,9 @@ pub struct Writer<'a> {
     pub time: &'a str,
     /// Whether the kind has a status subresource (then the main door never owns `status`).
     pub has_status: bool,
+    /// The apiVersions that the kind has; nothing if it never loses one. What was recorded for another is forgotten:
+    /// nobody can say any more which fields its paths meant (12.5).
+    pub versions: Option<&'a [String]>,
 }
 
 /// One field another manager owns with another value.
@@ -361,6 +364,7 @@ fn live_managers(schema: &Schema, live: &Value, writer: &Writer<'_>) -> Managers
         let comparison = strip(compare(schema, &json!({}), live), &first);
         update::record(&mut managers, &comparison, &first);
     }
+    managers.forget_lost_versions(writer);
     for manager in &mut managers.0 {
         manager.set = merge::reconcile(Some(schema), &manager.set);
     }

@@ -2,6 +2,7 @@
 
 use super::managers::{Manager, Managers, Operation};
 use super::set::{FieldSet, field_element};
+use super::typed::same;
 use super::{ApplyError, Conflict, Outcome, Writer, check_body, live_managers, same_but_times};
 use crate::builtin::schema_of;
 use crate::schema::Schema;
@@ -27,7 +28,7 @@ pub fn apply_scale(
     check_body(scale, applied)?;
     let wanted = applied["spec"].get("replicas").filter(|number| !number.is_null());
     let live = path.iter().try_fold(parent, |value, name| value.get(name));
-    let changes = wanted.is_some_and(|wanted| live != Some(wanted));
+    let changes = wanted.is_some_and(|wanted| live.is_none_or(|live| !same(live, wanted)));
     let mut managers = live_managers(schema, parent, writer);
     let mut own = Manager::new(writer, Operation::Apply);
     let before = managers.position(&own).map(|at| managers.0.remove(at));

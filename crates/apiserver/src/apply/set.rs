@@ -3,6 +3,7 @@
 //! An element of a path is kept in its written form: `f:NAME`, `k:{"name":"x"}` (compact, keys sorted), `v:VALUE`,
 //! `i:N`. Two elements are the same field exactly when their texts are equal.
 
+use crate::number::plain;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -188,7 +189,7 @@ pub(crate) fn field_element(name: &str) -> String {
 
 /// `v:VALUE`
 pub(crate) fn value_element(value: &Value) -> String {
-    format!("v:{value}")
+    format!("v:{}", plain(value))
 }
 
 /// `k:{"name":"x"}`
@@ -197,7 +198,7 @@ pub(crate) fn key_element(mut fields: Vec<(&str, &Value)>) -> String {
     let mut text = "k:{".to_owned();
     for (index, (name, value)) in fields.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
-        let _ = write!(text, "{comma}{}:{value}", crate::schema::quoted(name));
+        let _ = write!(text, "{comma}{}:{}", crate::schema::quoted(name), plain(value));
     }
     text.push('}');
     text
@@ -253,6 +254,13 @@ mod tests {
         for broken in [json!({"x": {}}), json!({"k:": {}}), json!({"f:a": 1}), json!([])] {
             assert_eq!(FieldSet::decode(&broken), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn a_number_is_one_member_however_it_is_written() {
+        let loose = json!({"v:1.0": {}, "k:{\"n\":2.0}": {}});
+        let tight = json!({"v:1": {}, "k:{\"n\":2}": {}});
+        assert_eq!(FieldSet::decode(&loose).unwrap().encode(), tight);
     }
 
     #[test]

@@ -34,7 +34,7 @@ fn writer(manager: &str) -> Writer<'_> {
 }
 
 fn at<'a>(manager: &'a str, time: &'a str) -> Writer<'a> {
-    Writer { manager, api_version: "v1", subresource: "", time, has_status: true }
+    Writer { manager, api_version: "v1", subresource: "", time, has_status: true, versions: None }
 }
 
 fn body(fields: Value) -> Value {
@@ -134,6 +134,47 @@ fn a6_an_update_takes_the_field() {
     assert_eq!(owned_by(&object, "a"), [".data.y"]);
     let again = run(Some(&object), "a", data(json!({"x": "1", "y": "2"})), false);
     assert_eq!(conflict(again), [("\"u\" using v1".to_owned(), ".data.x".to_owned())]);
+}
+
+#[test]
+fn what_a_lost_version_recorded_is_forgotten() {
+    let versions = ["v1".to_owned(), "v2".to_owned()];
+    let of = |manager, api_version| Writer { api_version, versions: Some(&versions), ..writer(manager) };
+    let mut object = data(json!({"x": "1", "y": "2"}));
+    track_update(&schema(), None, &mut object, &Writer { api_version: "v0", ..writer("old") });
+    let applied = data(json!({"x": "1"}));
+    let Ok(Outcome::Changed(both)) = apply(&schema(), Some(&object), &applied, &of("a", "v1"), false) else {
+        panic!("it is applied")
+    };
+    assert!(owned_by(&both, "old").is_empty(), "{both}");
+    // An update forgets it as well, and keeps what other versions of today recorded.
+    let mut new = object.clone();
+    let entry = json!({"manager": "b", "operation": "Apply", "apiVersion": "v2", "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:data": {"f:x": {}}}});
+    object["metadata"]["managedFields"].as_array_mut().unwrap().push(entry);
+    new["metadata"]["managedFields"] = object["metadata"]["managedFields"].clone();
+    new["data"]["y"] = json!("3");
+    track_update(&schema(), Some(&object), &mut new, &of("u", "v1"));
+    let owners: Vec<String> = owners(&new).into_iter().map(|(manager, _)| manager).collect();
+    assert_eq!(owners, ["b", "u"]);
+    // A field of the lost version can be taken over without a word.
+    let taken = apply(&schema(), Some(&object), &data(json!({"y": "9"})), &of("c", "v1"), false);
+    assert!(taken.is_ok(), "{taken:?}");
+}
+
+#[test]
+fn numbers_are_known_by_their_value_not_by_how_they_are_written() {
+    let spec = |replicas: Value, at: Value| body(json!({"spec": {"replicas": replicas, "at": at}}));
+    let object = ok(None, "a", spec(json!(1.0), json!([1.0, 2])));
+    let both = ok(Some(&object), "b", spec(json!(1), json!([1, 2.0])));
+    assert_eq!(both["spec"], object["spec"], "what is the same is not written again");
+    assert_eq!(owned_by(&both, "a"), owned_by(&both, "b"));
+    let updated = put(Some(&both), "u", |new| new["spec"]["replicas"] = json!(1));
+    assert!(owned_by(&updated, "u").is_empty());
+    for other in [spec(json!(2.0), json!([1, 2])), spec(json!(1), json!([2, 1])), spec(json!(1), json!([1]))]
+    {
+        assert_eq!(conflict(run(Some(&both), "c", other, false)).len(), 2, "one field of two owners");
+    }
 }
 
 #[test]

@@ -138,6 +138,19 @@ pub(super) fn compare(schema: &Schema, old: &Value, new: &Value) -> Comparison {
     comparison
 }
 
+/// Whether two values are the same to their owners. Numbers are known by their value, not by how they were written:
+/// 1 and 1.0 are one number (upstream's typed comparison), in lists and maps as well.
+pub(super) fn same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) if a.is_f64() || b.is_f64() => a.as_f64() == b.as_f64(),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(name, a)| b.get(name).is_some_and(|b| same(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
 fn is_empty(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null) => true,
@@ -204,6 +217,7 @@ fn compare_leaf(
     match (old, new) {
         (None, _) => out.added.insert(path),
         (_, None) => out.removed.insert(path),
+        (Some(old), Some(new)) if same(old, new) => {}
         (Some(old), Some(new)) => {
             out.modified.insert(path);
             // A value that changed its shape: what was below is gone, what is below now is new.

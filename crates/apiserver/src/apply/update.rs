@@ -20,6 +20,7 @@ pub fn track_update(schema: &Schema, old: Option<&Value>, new: &mut Value, write
         managers.store(new);
         return;
     }
+    managers.forget_lost_versions(writer);
     let empty = json!({});
     let comparison = compare(schema, old.unwrap_or(&empty), new);
     record(&mut managers, &strip(comparison, writer), writer);

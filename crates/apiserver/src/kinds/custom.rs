@@ -54,6 +54,8 @@ pub(crate) fn served_kinds(
     let versions = definition["spec"]["versions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let storage = versions.iter().find(|version| version["storage"] == true);
     let storage = storage.and_then(|version| version["name"].as_str()).unwrap_or_default();
+    let all = versions.iter().filter_map(|version| version["name"].as_str());
+    let all: Vec<String> = all.map(|version| format!("{}/{version}", names.group)).collect();
     let uniform = versions.windows(2).all(|pair| pair[0]["schema"] == pair[1]["schema"]);
     let terminating = !definition["metadata"]["deletionTimestamp"].is_null();
     let served = versions.iter().enumerate().filter(|(_, version)| version["served"] == true);
@@ -67,6 +69,7 @@ pub(crate) fn served_kinds(
                 open_api: version["schema"]["openAPIV3Schema"].clone(),
                 selectable: version.get("selectableFields").cloned(),
                 storage_version: storage.to_owned(),
+                versions: all.clone(),
                 uniform,
                 deprecation: deprecation(version, &names),
                 terminating,

@@ -55,6 +55,8 @@ pub(crate) struct Custom {
     /// `selectableFields` as written.
     pub(crate) selectable: Option<Value>,
     pub(crate) storage_version: String,
+    /// The apiVersions of all versions, also of those that are not served.
+    pub(crate) versions: Vec<String>,
     /// Whether all versions have one schema: then what any of them stored fits all of them.
     pub(crate) uniform: bool,
     pub(crate) deprecation: Option<String>,

@@ -3,6 +3,8 @@
 use super::ProtobufError;
 use super::wire::{Reader, Wire, text};
 use crate::builtin::types::{Field, Kind, SCHEMA, Shape, types};
+use crate::http::json;
+use crate::number;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
@@ -123,13 +125,9 @@ fn decode_value(field: &Field, wire: Wire<'_>, depth: usize) -> Result<Option<Va
     Ok(Some(value))
 }
 
-/// A whole number stays one: limits in schemas are doubles on the wire and integers in JSON.
+/// Limits in schemas are doubles on the wire, and whole numbers in JSON.
 fn double(number: f64) -> Value {
-    if number.fract() == 0.0 && number.abs() < 9e15 {
-        Value::from(number as i64)
-    } else {
-        Value::from(number)
-    }
+    number::kept(number).map_or(Value::Null, Value::Number)
 }
 
 /// The messages whose JSON form is not an object of their fields.
@@ -141,9 +139,7 @@ fn special(kind: Kind, bytes: &[u8], depth: usize) -> Result<Option<Value>, Prot
         Kind::Quantity => Ok(first_bytes(bytes, 1)?.map(text).transpose()?.map(Value::String)),
         Kind::Raw | Kind::Json => match first_bytes(bytes, 1)? {
             None | Some([]) => Ok(None),
-            Some(json) => {
-                serde_json::from_slice(json).map(Some).map_err(|error| ProtobufError(error.to_string()))
-            }
+            Some(text) => json::decode(text).map(|decoded| Some(decoded.value)).map_err(ProtobufError),
         },
         Kind::Strings => {
             let mut items = Vec::new();

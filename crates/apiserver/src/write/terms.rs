@@ -67,13 +67,14 @@ impl Terms {
 
     pub(super) fn writer<'a>(
         &'a self,
-        kind: &Kind,
+        kind: &'a Kind,
         api_version: &'a str,
         door: Door,
         time: &'a str,
     ) -> Writer<'a> {
         let subresource = door.subresource();
-        Writer { manager: &self.manager, api_version, subresource, time, has_status: kind.status }
+        let versions = kind.custom().map(|custom| custom.versions.as_slice());
+        Writer { manager: &self.manager, api_version, subresource, time, has_status: kind.status, versions }
     }
 
     /// Warns of or refuses what was unknown or said twice.

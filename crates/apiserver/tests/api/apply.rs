@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::common::{
-    CONFIG_MAPS, GIZMOS, config_map, get, gizmo, gizmo_server, metadata, patch, post, server,
+    CONFIG_MAPS, DEFINITIONS, GIZMOS, config_map, get, gizmo, gizmo_server, metadata, patch, post, server,
 };
 
 async fn apply(client: &kube::Client, path: &str, query: &str, body: &Value) -> (StatusCode, Value) {
@@ -54,6 +54,36 @@ async fn corner_60_an_update_takes_fields_from_their_applier() {
     let (status, answer) = apply(&client, &path, "fieldManager=a", &data(&json!({"x": "1"}))).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(answer["message"].as_str().unwrap().contains("conflict with \"u\" using v1"), "{answer}");
+}
+
+#[tokio::test]
+async fn limits_of_a_definition_are_numbers_whoever_writes_them() {
+    let (_server, client) = server().await;
+    let path = format!("{DEFINITIONS}/ratios.example.com");
+    let definition = |minimum: Value, default: Value| {
+        let ratio = json!({"type": "number", "minimum": minimum, "default": default, "enum": [default, 7]});
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "ratios.example.com"},
+            "spec": {
+                "group": "example.com", "scope": "Namespaced", "names": {"plural": "ratios", "kind": "Ratio"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema":
+                    {"type": "object", "properties": {"spec": {"type": "object", "properties": {"ratio": ratio}}}},
+                }}],
+            },
+        })
+    };
+    let (status, made) = apply(&client, &path, "fieldManager=a", &definition(json!(0.0), json!(1.0))).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let ratio = &made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]
+        ["ratio"];
+    assert_eq!((&ratio["minimum"], &ratio["enum"]), (&json!(0), &json!([1, 7])), "as Go writes them");
+    let (status, both) = apply(&client, &path, "fieldManager=b", &definition(json!(0), json!(1))).await;
+    assert_eq!(status, StatusCode::OK, "{both}");
+    let (_, again) = apply(&client, &path, "fieldManager=a", &definition(json!(0.0), json!(1.0))).await;
+    assert_eq!(again["metadata"]["generation"], made["metadata"]["generation"]);
+    let (status, answer) = apply(&client, &path, "fieldManager=b", &definition(json!(0.5), json!(1))).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{answer}");
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::common::{
-    DEFINITIONS, GIZMOS, delete, get, gizmo, gizmo_definition, gizmo_server, metadata, patch, post, put,
-    send, server, until, until_gone,
+    DEFINITIONS, GIZMOS, delete, established, get, gizmo, gizmo_definition, gizmo_server, metadata, patch,
+    post, put, send, server, until, until_gone,
 };
 
 #[tokio::test]
@@ -130,4 +130,44 @@ async fn a_deleted_definition_takes_its_objects_with_it() {
     patch(&client, &format!("{GIZMOS}/held"), "merge-patch+json", &free).await;
     until_gone(&client, &definition).await;
     assert_eq!(get(&client, GIZMOS).await, (StatusCode::NOT_FOUND, json!("404 page not found\n")));
+}
+
+#[tokio::test]
+async fn a_version_that_is_gone_owns_nothing() {
+    let (_server, client) = server().await;
+    let mut definition = gizmo_definition();
+    let mut old = definition["spec"]["versions"][0].clone();
+    old["name"] = json!("v0");
+    old["storage"] = json!(false);
+    definition["spec"]["versions"].as_array_mut().unwrap().push(old);
+    post(&client, DEFINITIONS, &definition).await;
+    established(&client, "gizmos.example.com").await;
+    let at = |version: &str, replicas: u64| {
+        let mut object = gizmo("g", json!({"replicas": replicas}));
+        object["apiVersion"] = json!(format!("example.com/{version}"));
+        object
+    };
+    let path = |version: &str, manager: &str| {
+        format!("/apis/example.com/{version}/namespaces/default/gizmos/g?fieldManager={manager}")
+    };
+    let apply = "apply-patch+yaml";
+    let (status, made) = patch(&client, &path("v0", "old"), apply, &at("v0", 1)).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let (status, answer) = patch(&client, &path("v1", "new"), apply, &at("v1", 2)).await;
+    assert_eq!(status, StatusCode::CONFLICT, "as long as there is that version: {answer}");
+
+    let definition = format!("{DEFINITIONS}/gizmos.example.com");
+    let fewer = json!([{"op": "remove", "path": "/spec/versions/1"}]);
+    let (status, answer) = patch(&client, &definition, "json-patch+json", &fewer).await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    until(&client, "/apis/example.com/v0", |status, _| status == StatusCode::NOT_FOUND).await;
+    let (status, taken) = patch(&client, &path("v1", "new"), apply, &at("v1", 2)).await;
+    assert_eq!(status, StatusCode::OK, "{taken}");
+    let managers: Vec<&str> = taken["metadata"]["managedFields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["manager"].as_str().unwrap())
+        .collect();
+    assert_eq!(managers, ["new"]);
 }
