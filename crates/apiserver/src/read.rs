@@ -18,7 +18,7 @@ use crate::list;
 use crate::present::{Page, Presenter};
 use crate::schema::FieldReason;
 use crate::selector::{FieldSelector, LabelSelector};
-use crate::store::{ObjectName, Record, Revision, Snapshot};
+use crate::store::{HistoryError, ObjectName, Record, Revision, Snapshot};
 
 /// How long a request for a future revision waits for it (spec/apiserver.md 7.2).
 const FUTURE_REVISION_WAIT: Duration = Duration::from_secs(3);
@@ -178,17 +178,17 @@ impl Api {
             }
             Consistency::Exact(revision) => {
                 self.wait_for(*revision).await?;
-                self.store
-                    .list_at(&kind.resource, namespace, *revision)
-                    .map_err(|_| ApiError::expired("The resourceVersion for the provided list is too old."))
+                let found = self.store.list_at(&kind.resource, namespace, *revision).await;
+                let expired = |_| ApiError::expired("The resourceVersion for the provided list is too old.");
+                found.map_err(|error| untold(&error, expired))
             }
             Consistency::Continue(Token { revision: None, .. }) => {
                 Ok(self.store.list(&kind.resource, namespace))
             }
             Consistency::Continue(token @ Token { revision: Some(revision), .. }) => {
                 self.wait_for(*revision).await?;
-                let found = self.store.list_at(&kind.resource, namespace, *revision);
-                found.map_err(|_| expired_token(token))
+                let found = self.store.list_at(&kind.resource, namespace, *revision).await;
+                found.map_err(|error| untold(&error, |_| expired_token(token)))
             }
         }
     }
@@ -214,6 +214,15 @@ impl Api {
                 Err(ApiError::future_revision(revision, self.store.revision()))
             }
         }
+    }
+}
+
+/// The answer where an older state cannot be told; `expired` makes it from the oldest revision that is known.
+pub(crate) fn untold(error: &HistoryError, expired: impl FnOnce(Revision) -> ApiError) -> ApiError {
+    match error {
+        HistoryError::Compacted(compacted) => expired(compacted.oldest),
+        HistoryError::Unreadable(_) => ApiError::internal("the history cannot be read"),
+        HistoryError::Closed => ApiError::unavailable("the server is stopping"),
     }
 }
 

@@ -20,13 +20,16 @@ use crate::kinds::Kinds;
 use crate::limits::Limits;
 use crate::listen::{ServeError, Serving};
 use crate::metrics::Metrics;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Window};
 use crate::tls::{Authority, CertificateError, Credentials, kubeconfig_data};
 
 /// Names of the serving certificate that every server has, the last ones for
 /// clients that believe to run inside a cluster.
 const SERVER_NAMES: [&str; 6] =
     ["localhost", "127.0.0.1", "::1", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+
+/// Changes in memory in front of a log: whoever follows within seconds never waits for the disk.
+const HISTORY_IN_MEMORY: usize = 20_000;
 
 /// Where objects are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,9 @@ pub struct Options {
     pub simulate_workloads: bool,
     /// Takes the audit log: who wrote what, and who read Secrets.
     pub audit_log: Option<Arc<dyn AuditLog>>,
+    /// Of the history in a directory, how many of the newest changes are kept in
+    /// memory as well; what is older and not yet compacted is read from there.
+    pub history_in_memory: usize,
     /// Further host names and addresses for the serving certificate.
     pub server_names: Vec<String>,
 }
@@ -70,6 +76,7 @@ impl Options {
             token_authenticator: None,
             simulate_workloads: false,
             audit_log: None,
+            history_in_memory: HISTORY_IN_MEMORY,
             server_names: Vec::new(),
         }
     }
@@ -216,8 +223,9 @@ async fn open_storage(options: &Options) -> Result<(Store, Authority), OpenError
         Storage::Directory(folder) => folder.clone(),
     };
     let (clock, chance) = (options.clock.clone(), options.chance.clone());
+    let window = Window::in_front_of_a_log(options.history_in_memory);
     let opened = tokio::task::spawn_blocking(move || -> Result<_, OpenError> {
-        let store = Store::open(&folder, clock, chance)?;
+        let store = Store::open(&folder, clock, chance, window)?;
         let authority = Authority::open(&folder, now)?;
         Ok((store, authority))
     });

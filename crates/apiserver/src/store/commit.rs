@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::log::{Log, Trouble};
 use super::record::{Change, ObjectName, Outcome, Record, ResourceId, Revision};
+use super::retention::Retention;
+use super::state::State;
 use crate::clock::Clock;
 
 /// Bytes of one encoded object; upstream's store refuses more (spec/apiserver.md 18).
@@ -96,7 +98,7 @@ pub(super) struct Committer {
     log: Option<Log>,
     clock: Arc<dyn Clock>,
     revision: Revision,
-    unused: Vec<Revision>,
+    retention: Retention,
     /// Where objects are encoded.
     scratch: Vec<u8>,
 }
@@ -108,7 +110,13 @@ impl Committer {
         clock: Arc<dyn Clock>,
         revision: Revision,
     ) -> Self {
-        Self { shared, log, clock, revision, unused: Vec::new(), scratch: Vec::new() }
+        let mut retention = Retention::default();
+        if log.is_some() {
+            // What memory has read of the log is all that is known of its size.
+            let (changes, bytes) = shared.read(State::history_size);
+            retention.note(clock.monotonic(), revision, changes, bytes);
+        }
+        Self { shared, log, clock, revision, retention, scratch: Vec::new() }
     }
 
     /// Commits what still holds of `batch` in one transaction and answers all.
@@ -204,15 +212,17 @@ impl Committer {
         if self.shared.trouble() == Some(Trouble::Broken) {
             return Err(Trouble::Broken);
         }
-        let compacted = self.shared.read(|state| state.compacted);
+        let now = self.clock.monotonic();
+        let compact_to = self.retention.next(now, log.compacted());
         let changes = accepted.iter().map(|write| &*write.change);
-        let appended = log.append(changes, &self.unused, compacted).map_err(|error| {
+        let appended = log.append(changes, compact_to).map_err(|error| {
             tracing::error!(%error, "the log cannot be written, {} writes are refused", accepted.len());
             Trouble::of(&error)
         });
         self.shared.set_trouble(appended.err());
         appended?;
-        self.unused.clear();
+        let bytes = accepted.iter().map(|write| write.bytes).sum();
+        self.retention.note(now, self.revision, accepted.len(), bytes);
         Ok(())
     }
 
@@ -225,11 +235,8 @@ impl Committer {
             touched.insert(change.resource.clone(), change.revision());
             done.push((reply, state.apply(change, now, bytes)));
         }
-        let unused = state.trim(now);
+        state.trim(now);
         state.cool();
-        if self.log.is_some() {
-            self.unused.extend(unused);
-        }
         for (resource, revision) in touched {
             state.collection(&resource).signal.send_replace(revision);
         }

@@ -18,6 +18,7 @@ const JOURNAL_BYTES: i64 = 16 * 1_024 * 1_024;
 const SCHEMA: &str = "
 CREATE TABLE log (
   revision INTEGER PRIMARY KEY,
+  previous INTEGER NOT NULL,
   resource TEXT NOT NULL,
   namespace TEXT NOT NULL,
   name TEXT NOT NULL,

@@ -2,26 +2,26 @@
 //!
 //! One table. A row may go once nothing refers to it: it is neither a current
 //! object nor the state before a change that the history still covers.
-//! Replaying the rows in order therefore gives both, state and history.
+//! Replaying the rows in order therefore gives both, state and history. The
+//! history on disk is longer than the one in memory; `history` reads it.
 
-use std::borrow::Cow;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
-use sha2::{Digest, Sha256};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, params};
 
 use super::StoreError;
 use super::file;
-use super::record::{Change, ObjectName, Outcome, Record, ResourceId, Revision};
-use super::seal::{Place, Seal};
-use super::state::State;
+use super::record::{Change, Record, Revision};
+use super::rows::{COLUMNS, Rows, signed};
+use super::seal::Seal;
+use super::state::{State, Window};
 use crate::clock::Chance;
 
 /// The layout this program writes; another number is refused.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 /// Revisions skipped after a stop that was not clean: some may have been seen
 /// by clients and lost with the machine (spec/apiserver.md 19.1).
@@ -61,19 +61,10 @@ impl Trouble {
     }
 }
 
-/// One row as it is read.
-struct Row {
-    revision: Revision,
-    resource: ResourceId,
-    name: ObjectName,
-    deleted: bool,
-    json: Vec<u8>,
-}
-
 pub(super) struct Log {
     connection: Connection,
-    file: PathBuf,
-    seal: Seal,
+    rows: Arc<Rows>,
+    compacted: Revision,
     /// Held for as long as the log is open: one process per folder.
     _lock: File,
 }
@@ -88,120 +79,84 @@ impl Log {
             .query_row(secrets, [], |row| row.get::<_, bool>(0))
             .map_err(|source| StoreError::Database { path: file.display().to_string(), source })?;
         let seal = Seal::open(folder, chance, !sealed)?;
-        Ok(Self { connection, file, seal, _lock: lock })
+        Ok(Self { connection, rows: Arc::new(Rows { file, seal }), compacted: 0, _lock: lock })
     }
 
     /// Reads the whole log and marks it as open.
-    pub(super) fn load(&mut self, now: Duration) -> Result<State, StoreError> {
+    pub(super) fn load(&mut self, now: Duration, window: Window) -> Result<State, StoreError> {
         let format = self.meta("format")?.unwrap_or(FORMAT);
         if format != FORMAT {
-            return Err(self.contents(format!("it has format {format}, this program knows {FORMAT}")));
+            return Err(self.rows.contents(format!("it has format {format}, this program knows {FORMAT}")));
         }
         let clean = self.meta("clean")?.is_none_or(|clean| clean == 1);
         if !clean {
             self.check_integrity()?;
         }
-        let mut state = State::compacted_at(self.revision_of("compacted")?);
+        self.compacted = self.revision_of("compacted")?;
+        let mut state = State::beginning_at(self.compacted, window);
         self.replay(&mut state, now)?;
-        let floor = self.revision_of("floor")?.max(state.compacted).max(state.revision);
+        let floor = self.revision_of("floor")?.max(self.compacted).max(state.revision);
         if self.meta("restored")? == Some(1) {
             state.revision = floor + RESTORED_JUMP;
-            let unused = state.forget();
-            self.append(std::iter::empty(), &unused, state.compacted).map_err(|e| self.failed(e))?;
+            state.forget();
+            self.append(std::iter::empty(), Some(state.revision)).map_err(|e| self.rows.failed(e))?;
         } else {
             state.revision = if clean { floor } else { floor + UNCLEAN_JUMP };
         }
         let revision = signed(state.revision);
         let opened = [("format", FORMAT), ("clean", 0), ("floor", revision), ("restored", 0)];
-        self.set_meta(&opened).map_err(|e| self.failed(e))?;
+        self.set_meta(&opened).map_err(|e| self.rows.failed(e))?;
         Ok(state)
     }
 
     fn replay(&self, state: &mut State, now: Duration) -> Result<(), StoreError> {
-        let sql =
-            "SELECT revision, resource, namespace, name, deleted, value, digest FROM log ORDER BY revision";
-        let mut statement = self.connection.prepare(sql).map_err(|e| self.failed(e))?;
-        let mut rows = statement.query([]).map_err(|e| self.failed(e))?;
-        while let Some(row) = rows.next().map_err(|e| self.failed(e))? {
-            let Row { revision, resource, name, deleted, json } = self.read(row)?;
-            let bytes = json.len();
-            let record = Arc::new(Record::stored(revision, json.into()));
-            if revision > state.compacted {
-                let previous = state.get(&resource, &name);
-                let outcome = if deleted { Outcome::Deleted(record) } else { Outcome::Stored(record) };
-                drop(state.apply(Arc::new(Change { resource, name, previous, outcome }), now, bytes));
-            } else if !deleted {
+        let sql = format!("SELECT {COLUMNS} FROM log ORDER BY revision");
+        let mut statement = self.connection.prepare(&sql).map_err(|e| self.rows.failed(e))?;
+        self.rows.each(&mut statement, [], |row| {
+            if row.revision > self.compacted {
+                let (previous, bytes) = (state.get(&row.resource, &row.name), row.json.len());
+                drop(state.apply(Arc::new(row.into_change(previous)), now, bytes));
+                state.trim(now);
+            } else if !row.deleted {
                 // A delete below the history took the rows of its object with it.
-                state.restore(&resource, name, record);
+                let record = Arc::new(Record::stored(row.revision, row.json.into()));
+                state.restore(&row.resource, row.name, record);
             }
-        }
-        Ok(())
+            Ok(true)
+        })
     }
 
-    fn read(&self, row: &rusqlite::Row<'_>) -> Result<Row, StoreError> {
-        let parts = || -> Result<(i64, Row, i64), rusqlite::Error> {
-            let name = ObjectName::new(row.get::<_, String>(2)?, row.get::<_, String>(3)?);
-            let resource = ResourceId::from_text(&row.get::<_, String>(1)?);
-            let (deleted, json, digest) = (row.get(4)?, row.get(5)?, row.get(6)?);
-            Ok((row.get(0)?, Row { revision: 0, resource, name, deleted, json }, digest))
-        };
-        let (number, mut row, found) = parts().map_err(|e| self.failed(e))?;
-        row.revision = Revision::try_from(number)
-            .map_err(|_| self.contents(format!("row {number} has a negative number")))?;
-        if digest(row.revision, &row.resource, &row.name, row.deleted, &row.json) != found {
-            return Err(self.contents(format!("row {number} is damaged: it does not fit its checksum")));
-        }
-        let place = Place { revision: row.revision, resource: &row.resource, name: &row.name };
-        if place.is_sealed() {
-            let json = self.seal.unseal(&place, &row.json);
-            row.json = json.ok_or_else(|| {
-                self.contents(format!("row {number} is a Secret that the key beside it does not open"))
-            })?;
-        }
-        Ok(row)
-    }
-
-    /// Appends changes and drops rows that nothing refers to, in one durable transaction.
+    /// Appends changes, and lets go of what is not needed once the history
+    /// begins behind `compact_to`, in one durable transaction.
     pub(super) fn append<'a>(
         &mut self,
         changes: impl Iterator<Item = &'a Change>,
-        unused: &[Revision],
-        compacted: Revision,
+        compact_to: Option<Revision>,
     ) -> Result<(), rusqlite::Error> {
         let transaction = self.connection.transaction()?;
         {
-            let sql = "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let sql = "INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
             let mut insert = transaction.prepare_cached(sql)?;
-            for Change { resource, name, outcome, .. } in changes {
-                let (record, deleted) = match outcome {
-                    Outcome::Stored(record) => (record, false),
-                    Outcome::Deleted(record) => (record, true),
-                };
-                let (revision, json) = (record.revision, record.json());
-                let place = Place { revision, resource, name };
-                let value: Cow<'_, [u8]> =
-                    if place.is_sealed() { self.seal.seal(&place, &json).into() } else { (&json[..]).into() };
-                insert.execute(params![
-                    signed(revision),
-                    resource.as_str(),
-                    name.namespace,
-                    name.name,
-                    deleted,
-                    &value[..],
-                    digest(revision, resource, name, deleted, &value),
-                ])?;
-            }
-            let mut delete = transaction.prepare_cached("DELETE FROM log WHERE revision = ?1")?;
-            for revision in unused {
-                delete.execute([signed(*revision)])?;
-            }
-            if !unused.is_empty() {
-                transaction
-                    .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('compacted', ?1)")?
-                    .execute([signed(compacted)])?;
+            for change in changes {
+                self.rows.insert(&mut insert, change)?;
             }
         }
-        transaction.commit()
+        if let Some(to) = compact_to {
+            compact(&transaction, self.compacted, to)?;
+        }
+        transaction.commit()?;
+        self.compacted = compact_to.unwrap_or(self.compacted);
+        Ok(())
+    }
+
+    /// The history on disk begins behind this revision.
+    pub(super) fn compacted(&self) -> Revision {
+        self.compacted
+    }
+
+    /// What readers of the same database need.
+    pub(super) fn rows(&self) -> Arc<Rows> {
+        self.rows.clone()
     }
 
     /// Marks the log as closed in good order and gives back what it no longer needs.
@@ -215,20 +170,20 @@ impl Log {
 
     fn check_integrity(&self) -> Result<(), StoreError> {
         let check = self.connection.query_row("PRAGMA quick_check", [], |row| row.get::<_, String>(0));
-        match check.map_err(|e| self.failed(e))?.as_str() {
+        match check.map_err(|e| self.rows.failed(e))?.as_str() {
             "ok" => Ok(()),
-            damage => Err(self.contents(format!("it is damaged: {damage}"))),
+            damage => Err(self.rows.contents(format!("it is damaged: {damage}"))),
         }
     }
 
     fn meta(&self, key: &str) -> Result<Option<i64>, StoreError> {
         let sql = "SELECT value FROM meta WHERE key = ?1";
-        self.connection.query_row(sql, [key], |row| row.get(0)).optional().map_err(|e| self.failed(e))
+        self.connection.query_row(sql, [key], |row| row.get(0)).optional().map_err(|e| self.rows.failed(e))
     }
 
     fn revision_of(&self, key: &str) -> Result<Revision, StoreError> {
         let value = self.meta(key)?.unwrap_or(0);
-        Revision::try_from(value).map_err(|_| self.contents(format!("{key} is negative: {value}")))
+        Revision::try_from(value).map_err(|_| self.rows.contents(format!("{key} is negative: {value}")))
     }
 
     fn set_meta(&mut self, entries: &[(&str, i64)]) -> Result<(), rusqlite::Error> {
@@ -239,14 +194,6 @@ impl Log {
         transaction.commit()
     }
 
-    fn failed(&self, source: rusqlite::Error) -> StoreError {
-        StoreError::Database { path: self.file.display().to_string(), source }
-    }
-
-    fn contents(&self, detail: String) -> StoreError {
-        StoreError::Contents { path: self.file.display().to_string(), detail }
-    }
-
     /// Lets the database grow no further, as a full disk would.
     #[cfg(test)]
     pub(super) fn fill_up(&self) {
@@ -255,21 +202,16 @@ impl Log {
     }
 }
 
-/// SQLite does not notice a changed byte inside a value; this does.
-fn digest(revision: Revision, resource: &ResourceId, name: &ObjectName, deleted: bool, value: &[u8]) -> i64 {
-    let mut hash = Sha256::new();
-    hash.update(revision.to_le_bytes());
-    for text in [resource.as_str(), &name.namespace, &name.name] {
-        hash.update(text.as_bytes());
-        hash.update([0]);
-    }
-    hash.update([u8::from(deleted)]);
-    hash.update(value);
-    let hash = hash.finalize();
-    i64::from_le_bytes(hash[..8].try_into().expect("a SHA-256 has more than eight bytes"))
-}
-
-/// SQLite's integers are signed; a counter from 1 never reaches the sign bit.
-fn signed(revision: Revision) -> i64 {
-    i64::try_from(revision).expect("a revision fits 63 bits")
+/// Drops the states before the changes up to `to`, and what those deleted.
+/// Changes up to `from` were let go before.
+fn compact(transaction: &Transaction<'_>, from: Revision, to: Revision) -> Result<(), rusqlite::Error> {
+    let span = [signed(from), signed(to)];
+    let before = "DELETE FROM log WHERE revision IN \
+                  (SELECT previous FROM log WHERE revision > ?1 AND revision <= ?2)";
+    transaction.prepare_cached(before)?.execute(span)?;
+    let deleted = "DELETE FROM log WHERE revision > ?1 AND revision <= ?2 AND deleted";
+    transaction.prepare_cached(deleted)?.execute(span)?;
+    let note = "INSERT OR REPLACE INTO meta VALUES ('compacted', ?1)";
+    transaction.prepare_cached(note)?.execute([signed(to)])?;
+    Ok(())
 }

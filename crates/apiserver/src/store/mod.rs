@@ -2,16 +2,23 @@
 //!
 //! All current objects and a window of changes live in memory, as JSON; a
 //! directory store appends every change to a SQLite log before anybody sees it
-//! and reads that log once, at the start. Readers therefore never wait for a
-//! disk, and a list at an older revision is the present list with the later
-//! changes undone. Only `log` and `file` speak SQL.
+//! and reads that log at the start. Readers of the present and of what is recent
+//! therefore never wait for a disk, and a list at an older revision is the
+//! present list with the later changes undone. What is older than the window
+//! and not yet compacted is read from the log (`history`). Only `log`, `rows`,
+//! `history` and `file` speak SQL.
 
 mod commit;
 mod file;
+mod history;
 mod log;
 mod record;
+mod retention;
+mod rows;
 mod seal;
 mod state;
+#[cfg(test)]
+mod history_tests;
 #[cfg(test)]
 mod tests;
 
@@ -23,10 +30,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub(crate) use commit::{Action, Expected, Guard, Write, WriteError};
 pub(crate) use log::Trouble;
 pub(crate) use record::{Change, ObjectName, Outcome, Record, ResourceId, Revision};
-pub(crate) use state::{Changes, Compacted, Snapshot};
+pub(crate) use state::{Changes, Compacted, Snapshot, Window};
 
 use crate::clock::{Chance, Clock};
 use commit::{Committer, Pending};
+use history::{History, Span};
 use log::Log;
 use state::State;
 
@@ -76,6 +84,40 @@ pub enum StoreError {
     InMemory,
 }
 
+impl StoreError {
+    /// Whether the files do not hold what was written to them.
+    fn is_damage(&self) -> bool {
+        match self {
+            Self::Contents { .. } => true,
+            Self::Database { source, .. } => matches!(
+                source.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+            ),
+            Self::Locked { .. } | Self::Folder { .. } | Self::InMemory => false,
+        }
+    }
+}
+
+/// Why an older state cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HistoryError {
+    /// The history begins later.
+    #[error("the history begins behind revision {}", .0.oldest)]
+    Compacted(Compacted),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] StoreError),
+    /// The store is closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<Compacted> for HistoryError {
+    fn from(compacted: Compacted) -> Self {
+        Self::Compacted(compacted)
+    }
+}
+
 /// State shared by readers and the writer.
 struct Shared {
     state: RwLock<State>,
@@ -119,6 +161,8 @@ pub(crate) struct Store {
     writer: Writer,
     /// Where the database is; `None` in memory.
     folder: Option<PathBuf>,
+    /// What the log holds beyond memory; `None` in memory.
+    history: Option<Arc<History>>,
 }
 
 impl Store {
@@ -126,20 +170,28 @@ impl Store {
     pub(crate) fn memory(clock: Arc<dyn Clock>) -> Self {
         let shared = Shared::new(State::default());
         let committer = Committer::new(shared.clone(), None, clock, 0);
-        Self { shared, writer: Writer::Inline(Box::new(Mutex::new(committer))), folder: None }
+        Self { shared, writer: Writer::Inline(Box::new(Mutex::new(committer))), folder: None, history: None }
     }
 
-    /// Opens the store in `folder`, creating it if needed.
+    /// Opens the store in `folder`, creating it if needed. Memory holds a
+    /// `window` of the history; the log holds more.
     pub(crate) fn open(
         folder: &Path,
         clock: Arc<dyn Clock>,
         chance: Arc<dyn Chance>,
+        window: Window,
     ) -> Result<Self, StoreError> {
-        Self::with_log(Log::open(folder, chance)?, folder, clock)
+        Self::with_log(Log::open(folder, chance)?, folder, clock, window)
     }
 
-    fn with_log(mut log: Log, folder: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let state = log.load(clock.monotonic())?;
+    fn with_log(
+        mut log: Log,
+        folder: &Path,
+        clock: Arc<dyn Clock>,
+        window: Window,
+    ) -> Result<Self, StoreError> {
+        let state = log.load(clock.monotonic(), window)?;
+        let history = Some(History::new(log.rows()));
         let next = state.revision;
         let shared = Shared::new(state);
         let mut committer = Committer::new(shared.clone(), Some(log), clock, next);
@@ -159,7 +211,7 @@ impl Store {
             })
             .map_err(|source| StoreError::Folder { path: folder.display().to_string(), source })?;
         let writer = Writer::Thread { queue: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) };
-        Ok(Self { shared, writer, folder: Some(folder.to_owned()) })
+        Ok(Self { shared, writer, folder: Some(folder.to_owned()), history })
     }
 
     /// Why writes are refused at the moment; `None` while the disk is well.
@@ -197,24 +249,65 @@ impl Store {
         self.shared.read(|state| state.list(resource, namespace))
     }
 
-    /// The same, as it was when `revision` was the newest.
-    pub(crate) fn list_at(
+    /// The same, as it was when `revision` was the newest. What memory no
+    /// longer holds is read from the log.
+    pub(crate) async fn list_at(
         &self,
         resource: &ResourceId,
         namespace: Option<&str>,
         revision: Revision,
-    ) -> Result<Snapshot, Compacted> {
-        self.shared.read(|state| state.list_at(resource, namespace, revision))
+    ) -> Result<Snapshot, HistoryError> {
+        let recent = self.shared.read(|state| match (state.list_at(resource, namespace, revision), &self.history) {
+            (Err(Compacted { oldest }), Some(history)) => {
+                state.list_at(resource, namespace, oldest).map(|earliest| Err((history, earliest)))
+            }
+            (found, _) => found.map(Ok),
+        });
+        match recent? {
+            Ok(found) => Ok(found),
+            Err((history, earliest)) => {
+                let span = Span { after: revision, to: earliest.revision };
+                self.told(history.list_at(resource, namespace, span, earliest).await)
+            }
+        }
     }
 
-    /// Up to `limit` changes of a resource after a revision, in order.
-    pub(crate) fn changes(
+    /// Up to `limit` changes of a resource after a revision, in order, as far
+    /// as memory holds them.
+    pub(crate) fn recent_changes(
         &self,
         resource: &ResourceId,
         after: Revision,
         limit: usize,
     ) -> Result<Changes, Compacted> {
         self.shared.read(|state| state.changes(resource, after, limit))
+    }
+
+    /// The same, from the log where memory begins later.
+    pub(crate) async fn changes(
+        &self,
+        resource: &ResourceId,
+        after: Revision,
+        limit: usize,
+    ) -> Result<Changes, HistoryError> {
+        match (self.recent_changes(resource, after, limit), &self.history) {
+            (Err(Compacted { oldest }), Some(history)) => {
+                let span = Span { after, to: oldest };
+                self.told(history.changes(resource, span, limit).await)
+            }
+            (found, _) => Ok(found?),
+        }
+    }
+
+    /// A log that turns out to be damaged is not served as if it were whole.
+    fn told<T>(&self, read: Result<T, HistoryError>) -> Result<T, HistoryError> {
+        if let Err(HistoryError::Unreadable(error)) = &read {
+            tracing::error!(%error, "the history cannot be read");
+            if error.is_damage() {
+                self.shared.set_trouble(Some(Trouble::Broken));
+            }
+        }
+        read
     }
 
     /// Up to `limit` changes of all resources after a revision, in order.
@@ -261,6 +354,9 @@ impl Store {
     /// Finishes the writes that were accepted, refuses further ones and marks
     /// the log as cleanly closed. Blocks until the disk has it.
     pub(crate) fn close(&self) {
+        if let Some(history) = &self.history {
+            history.close();
+        }
         if let Writer::Thread { queue, thread } = &self.writer {
             queue.lock().unwrap_or_else(PoisonError::into_inner).take();
             let handle = thread.lock().unwrap_or_else(PoisonError::into_inner).take();

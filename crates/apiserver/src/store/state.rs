@@ -8,19 +8,32 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::record::{Change, ObjectName, Outcome, Record, ResourceId, Revision};
+use super::retention::{KEEP_AGE, KEEP_CHANGES};
 
-/// Changes that are kept however old they are (spec/apiserver.md 8.5).
-const KEEP_CHANGES: usize = 1_000;
+/// How much history stays in memory. Whoever asks for more reads the log, if there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Changes that are kept however old they are.
+    pub(crate) least: usize,
+    /// Changes that are kept at most, however young: a burst must not grow memory without end.
+    pub(crate) most: usize,
+    /// Encoded bytes of changes that are kept at most, for the same reason.
+    pub(crate) bytes: usize,
+}
 
-/// Changes that are kept while younger than this (spec/apiserver.md 8.5).
-const KEEP_AGE: Duration = Duration::from_secs(300);
+impl Window {
+    /// For a store with a log, which holds what memory does not.
+    pub(crate) fn in_front_of_a_log(changes: usize) -> Self {
+        Self { least: changes.min(KEEP_CHANGES), most: changes, bytes: 16 * 1_024 * 1_024 }
+    }
+}
 
-/// Changes that are kept at most: a burst must not grow memory without end.
-/// Upstream's watch window per kind ends at about the same number.
-const MOST_CHANGES: usize = 100_000;
-
-/// Encoded bytes of changes that are kept at most, for the same reason.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+impl Default for Window {
+    /// Without a log behind it. Upstream's window per kind ends at about the same number.
+    fn default() -> Self {
+        Self { least: KEEP_CHANGES, most: 100_000, bytes: 64 * 1_024 * 1_024 }
+    }
+}
 
 /// Objects looked at per commit for decoded values that nobody needs any more:
 /// few enough to cost nothing beside a commit, enough to come round.
@@ -46,6 +59,8 @@ pub(crate) struct Changes {
     pub(crate) changes: Vec<Arc<Change>>,
     /// Everything up to here that matters to the reader is in `changes` or was before.
     pub(crate) complete_to: Revision,
+    /// Whether there may be more by now.
+    pub(crate) more: bool,
 }
 
 /// The objects of one resource.
@@ -72,7 +87,9 @@ struct Remembered {
 #[derive(Default)]
 pub(super) struct State {
     pub(super) revision: Revision,
-    pub(super) compacted: Revision,
+    /// The history in memory begins behind this revision.
+    pub(super) begins: Revision,
+    window: Window,
     collections: BTreeMap<ResourceId, Collection>,
     history: VecDeque<Remembered>,
     history_bytes: usize,
@@ -81,9 +98,9 @@ pub(super) struct State {
 }
 
 impl State {
-    /// An empty state whose history begins behind `compacted`.
-    pub(super) fn compacted_at(compacted: Revision) -> Self {
-        Self { compacted, ..Self::default() }
+    /// An empty state whose history begins behind a revision.
+    pub(super) fn beginning_at(begins: Revision, window: Window) -> Self {
+        Self { begins, window, ..Self::default() }
     }
 
     pub(super) fn get(&self, resource: &ResourceId, name: &ObjectName) -> Option<Arc<Record>> {
@@ -125,9 +142,7 @@ impl State {
         namespace: Option<&str>,
         revision: Revision,
     ) -> Result<Snapshot, Compacted> {
-        if revision < self.compacted {
-            return Err(Compacted { oldest: self.compacted });
-        }
+        self.covers(revision)?;
         let mut items: BTreeMap<_, _> = self.list(resource, namespace).items.into_iter().collect();
         let changes = self.collections.get(resource).map(|collection| &collection.changes);
         let later = changes.into_iter().flatten().rev().take_while(|change| change.revision() > revision);
@@ -148,7 +163,7 @@ impl State {
     ) -> Result<Changes, Compacted> {
         self.covers(after)?;
         let Some(collection) = self.collections.get(resource) else {
-            return Ok(Changes { changes: Vec::new(), complete_to: self.revision });
+            return Ok(Changes { changes: Vec::new(), complete_to: self.revision, more: false });
         };
         let start = collection.changes.partition_point(|change| change.revision() <= after);
         let changes: Vec<_> = collection.changes.iter().skip(start).take(limit).cloned().collect();
@@ -164,15 +179,13 @@ impl State {
     }
 
     fn covers(&self, after: Revision) -> Result<(), Compacted> {
-        if after < self.compacted { Err(Compacted { oldest: self.compacted }) } else { Ok(()) }
+        if after < self.begins { Err(Compacted { oldest: self.begins }) } else { Ok(()) }
     }
 
     fn complete(&self, changes: Vec<Arc<Change>>, limit: usize) -> Changes {
-        let complete_to = match changes.last() {
-            Some(last) if changes.len() == limit => last.revision(),
-            _ => self.revision,
-        };
-        Changes { changes, complete_to }
+        let last = changes.last().filter(|_| changes.len() == limit);
+        let complete_to = last.map_or(self.revision, |last| last.revision());
+        Changes { more: last.is_some(), changes, complete_to }
     }
 
     /// Makes a committed change visible. `at` is the clock's monotonic time.
@@ -203,43 +216,39 @@ impl State {
         self.collection(resource).objects.insert(name, record);
     }
 
-    /// Drops what the history need not keep; returns the revisions of states
-    /// that nothing refers to any more.
-    pub(super) fn trim(&mut self, now: Duration) -> Vec<Revision> {
-        let mut unused = Vec::new();
+    /// Drops what memory need not keep of the history.
+    pub(super) fn trim(&mut self, now: Duration) {
         while let Some(oldest) = self.history.front() {
             let old = now.saturating_sub(oldest.at) > KEEP_AGE;
             let count = self.history.len();
-            let crowded = count > MOST_CHANGES || self.history_bytes > MOST_BYTES;
-            if count <= KEEP_CHANGES || !(old || crowded) {
+            let crowded = count > self.window.most || self.history_bytes > self.window.bytes;
+            if count <= self.window.least || !(old || crowded) {
                 break;
             }
-            self.drop_oldest(&mut unused);
+            self.drop_oldest();
         }
-        unused
     }
 
     /// Drops the whole history: what came before this revision cannot be asked for.
-    pub(super) fn forget(&mut self) -> Vec<Revision> {
-        let mut unused = Vec::new();
+    pub(super) fn forget(&mut self) {
         while !self.history.is_empty() {
-            self.drop_oldest(&mut unused);
+            self.drop_oldest();
         }
-        self.compacted = self.revision;
-        unused
+        self.begins = self.revision;
     }
 
-    fn drop_oldest(&mut self, unused: &mut Vec<Revision>) {
+    fn drop_oldest(&mut self) {
         let Some(Remembered { change, bytes, .. }) = self.history.pop_front() else { return };
         self.history_bytes -= bytes;
         if let Some(collection) = self.collections.get_mut(&change.resource) {
             collection.changes.pop_front();
         }
-        self.compacted = change.revision();
-        unused.extend(change.previous.as_ref().map(|previous| previous.revision));
-        if matches!(change.outcome, Outcome::Deleted(_)) {
-            unused.push(change.revision());
-        }
+        self.begins = change.revision();
+    }
+
+    /// Changes and bytes of the history in memory.
+    pub(super) fn history_size(&self) -> (usize, usize) {
+        (self.history.len(), self.history_bytes)
     }
 
     /// Drops decoded values of the next few objects, going round.

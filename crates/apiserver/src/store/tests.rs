@@ -35,7 +35,11 @@ fn memory() -> Store {
 }
 
 fn opened(folder: &Path) -> Result<Store, StoreError> {
-    Store::open(folder, Arc::new(SystemClock::new()), Arc::new(SystemChance))
+    opened_with(folder, Window::default())
+}
+
+fn opened_with(folder: &Path, window: Window) -> Result<Store, StoreError> {
+    Store::open(folder, Arc::new(SystemClock::new()), Arc::new(SystemChance), window)
 }
 
 fn open(folder: &Path) -> Store {
@@ -94,7 +98,7 @@ async fn hc_19_an_older_list_is_what_was_then() {
     store.write(delete("x", x.revision)).await.unwrap();
     store.write(put("y", 2, Expected::At(y.revision))).await.unwrap();
     store.write(put("z", 1, Expected::Absent)).await.unwrap();
-    let then = store.list_at(&pods(), Some("a"), y.revision).unwrap();
+    let then = store.list_at(&pods(), Some("a"), y.revision).await.unwrap();
     assert_eq!((then.revision, names(&then)), (y.revision, vec!["x".to_owned(), "y".to_owned()]));
     assert_eq!(then.items[1].1.value["value"], 1);
     assert_eq!(names(&store.list(&pods(), Some("a"))), ["y", "z"]);
@@ -106,12 +110,12 @@ async fn changes_come_once_and_in_order() {
     let x = store.write(put("x", 1, Expected::Absent)).await.unwrap();
     let second = store.write(put("x", 2, Expected::At(x.revision))).await.unwrap();
     let gone = store.write(delete("x", second.revision)).await.unwrap();
-    let found = store.changes(&pods(), x.revision, 10).unwrap();
+    let found = store.recent_changes(&pods(), x.revision, 10).unwrap();
     let revisions: Vec<_> = found.changes.iter().map(|change| change.revision()).collect();
     assert_eq!(revisions, [second.revision, gone.revision]);
     assert!(matches!(found.changes[1].outcome, Outcome::Deleted(_)));
     assert_eq!(found.changes[1].record().value["value"], 2);
-    let one = store.changes(&pods(), 0, 1).unwrap();
+    let one = store.recent_changes(&pods(), 0, 1).unwrap();
     assert_eq!((one.changes.len(), one.complete_to), (1, x.revision));
 }
 
@@ -127,7 +131,7 @@ async fn a_restart_keeps_objects_history_and_revisions() {
     let store = open(folder.path());
     assert_eq!(store.revision(), gone.revision);
     assert_eq!(names(&store.list(&pods(), None)), ["y"]);
-    let found = store.changes(&pods(), y.revision, 10).unwrap();
+    let found = store.recent_changes(&pods(), y.revision, 10).unwrap();
     assert_eq!(found.changes.len(), 1);
     assert_eq!(found.changes[0].previous.as_ref().unwrap().revision, x.revision);
     let next = store.write(put("z", 1, Expected::Absent)).await.unwrap();
@@ -217,10 +221,10 @@ fn old_history_goes_and_says_what_it_no_longer_covers() {
         previous = Some(change.record().clone());
         drop(state.apply(change, Duration::ZERO, 10));
     }
-    assert!(state.trim(Duration::from_secs(10)).is_empty(), "young history stays");
-    let unused = state.trim(Duration::from_secs(3_600));
-    // 500 changes go, and the states before them; the first had none.
-    assert_eq!((unused.len(), unused[0], state.compacted), (499, 1, 500));
+    state.trim(Duration::from_secs(10));
+    assert_eq!(state.begins, 0, "young history stays");
+    state.trim(Duration::from_secs(3_600));
+    assert_eq!((state.begins, state.history_size()), (500, (1_000, 10_000)));
     assert_eq!(state.changes(&pods(), 499, 10).unwrap_err(), Compacted { oldest: 500 });
     assert_eq!(state.changes(&pods(), 500, 10).unwrap().changes[0].revision(), 501);
     assert_eq!(state.list_at(&pods(), None, 499).unwrap_err(), Compacted { oldest: 500 });
@@ -238,15 +242,15 @@ async fn rows_that_nothing_refers_to_leave_the_log() {
     store.close();
     drop(store);
     let mut log = Log::open(folder.path(), Arc::new(SystemChance)).unwrap();
-    let state = log.load(Duration::ZERO).unwrap();
-    log.append(std::iter::empty(), &[1, 2], 3).unwrap();
+    let state = log.load(Duration::ZERO, Window::default()).unwrap();
+    log.append(std::iter::empty(), Some(3)).unwrap();
     log.close(state.revision).unwrap();
     drop(log);
     let store = open(folder.path());
     assert_eq!(store.get(&pods(), &name("x")).unwrap().revision, at);
-    assert_eq!(store.changes(&pods(), 2, 10).unwrap_err(), Compacted { oldest: 3 });
-    assert_eq!(store.changes(&pods(), 3, 10).unwrap().changes.len(), 2);
-    assert_eq!(store.list_at(&pods(), None, 3).unwrap().items[0].1.revision, 3);
+    assert_eq!(store.recent_changes(&pods(), 2, 10).unwrap_err(), Compacted { oldest: 3 });
+    assert_eq!(store.recent_changes(&pods(), 3, 10).unwrap().changes.len(), 2);
+    assert_eq!(store.list_at(&pods(), None, 3).await.unwrap().items[0].1.revision, 3);
 }
 
 #[tokio::test]
@@ -254,7 +258,7 @@ async fn a_full_disk_is_said_and_nothing_is_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path(), Arc::new(SystemChance)).unwrap();
     log.fill_up();
-    let store = Store::with_log(log, folder.path(), Arc::new(SystemClock::new())).unwrap();
+    let store = Store::with_log(log, folder.path(), Arc::new(SystemClock::new()), Window::default()).unwrap();
     let mut acknowledged = Vec::new();
     let refusal = loop {
         let text = format!("x{}", acknowledged.len());
@@ -294,10 +298,10 @@ fn refusal(folder: &Path) -> String {
 async fn a_database_of_a_newer_program_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let database = closed_database(folder.path()).await;
-    database.execute("UPDATE meta SET value = 3 WHERE key = 'format'", []).unwrap();
+    database.execute("UPDATE meta SET value = 9 WHERE key = 'format'", []).unwrap();
     drop(database);
     let text = refusal(folder.path());
-    assert!(text.ends_with("cannot be read: it has format 3, this program knows 2"), "{text}");
+    assert!(text.ends_with("cannot be read: it has format 9, this program knows 3"), "{text}");
 }
 
 #[tokio::test]
@@ -361,8 +365,8 @@ async fn hc_22_a_copy_begins_beyond_the_original_and_without_its_history() {
     assert!(copy.revision() > after.revision + 1_000_000, "{}", copy.revision());
     assert_eq!(names(&copy.list(&pods(), None)), ["x"]);
     assert_eq!(copy.get(&pods(), &name("x")).unwrap().value["value"], 2);
-    assert!(copy.changes(&pods(), last.revision, 10).is_err(), "old watchers must begin anew");
-    assert!(copy.changes(&pods(), copy.revision(), 10).is_ok());
+    assert!(copy.recent_changes(&pods(), last.revision, 10).is_err(), "old watchers must begin anew");
+    assert!(copy.recent_changes(&pods(), copy.revision(), 10).is_ok());
     let next = copy.write(put("z", 1, Expected::Absent)).await.unwrap();
     drop(copy);
     // Only the first start jumps, and the superseded state is gone for good.
@@ -389,7 +393,7 @@ async fn every_commit_is_synced_and_the_log_of_the_database_is_bounded() {
 async fn the_database_stays_small_when_one_object_changes_for_ever() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(crate::clock::tests::SteppingClock::new(Duration::from_secs(1)));
-    let store = Store::open(folder.path(), clock, Arc::new(SystemChance)).unwrap();
+    let store = Store::open(folder.path(), clock, Arc::new(SystemChance), Window::default()).unwrap();
     let mut at = store.write(put("x", 0, Expected::Absent)).await.unwrap().revision;
     for value in 1..1_300 {
         at = store.write(put("x", value, Expected::At(at))).await.unwrap().revision;
@@ -400,8 +404,8 @@ async fn the_database_stays_small_when_one_object_changes_for_ever() {
     // A thousand changes are kept, and the state before the oldest of them.
     assert!((1_000..=1_003).contains(&rows), "{rows} rows");
     let store = open(folder.path());
-    assert_eq!(store.changes(&pods(), at - 999, 2_000).unwrap().changes.len(), 999);
-    assert!(store.changes(&pods(), at - 1_100, 1).is_err());
+    assert_eq!(store.recent_changes(&pods(), at - 999, 2_000).unwrap().changes.len(), 999);
+    assert!(store.recent_changes(&pods(), at - 1_100, 1).is_err());
 }
 
 #[tokio::test]
@@ -430,7 +434,7 @@ async fn decoded_values_do_not_pile_up() {
     assert_eq!(record.value["value"], 0);
     let again = store.write(put("y0", 9, Expected::At(record.revision))).await.unwrap();
     assert_eq!(again.value["value"], 9);
-    let history = store.changes(&pods(), 0, 1_000).unwrap().changes;
+    let history = store.recent_changes(&pods(), 0, 1_000).unwrap().changes;
     assert_eq!(history.len(), 105);
     let cold = |change: &Arc<Change>| {
         !change.record().is_warm() && change.previous.as_ref().is_none_or(|previous| !previous.is_warm())

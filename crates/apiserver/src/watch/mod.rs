@@ -1,9 +1,10 @@
 //! Watches (spec/apiserver.md 8).
 //!
 //! A watch holds a position in the committed history of its resource and pulls
-//! from there whenever its client has taken what came before. There are no
-//! queues to fill up: a client that is too slow for the history is told so
-//! with an ERROR event of code 410, and no writer ever waits for it.
+//! from there whenever its client has taken what came before, from memory or,
+//! further back, from the log. There are no queues to fill up: a client that is
+//! too slow for the history is told so with an ERROR event of code 410, and no
+//! writer ever waits for it.
 
 mod lines;
 mod start;
@@ -23,7 +24,7 @@ use crate::http::status::ApiError;
 use crate::kinds::Kind;
 use crate::limits::WatchPermit;
 use crate::present::refuse_yaml;
-use crate::read::Selection;
+use crate::read::{Selection, untold};
 use crate::store::{Change, ObjectName, Outcome, Record, Revision};
 use lines::Lines;
 use start::{Start, WatchOptions};
@@ -159,7 +160,7 @@ impl Watch {
                 return Some(frame);
             }
             self.signal.mark_unchanged();
-            match self.changes() {
+            match self.changes().await {
                 Ok(frame) if !frame.is_empty() => return Some(frame),
                 Ok(_) => {}
                 Err(error) => {
@@ -188,16 +189,16 @@ impl Watch {
     }
 
     /// Encodes the changes since the position that concern this watch.
-    fn changes(&mut self) -> Result<Bytes, ApiError> {
+    async fn changes(&mut self) -> Result<Bytes, ApiError> {
         let mut frame = BytesMut::new();
         loop {
             let asked = self.position;
-            let found =
-                self.api.store.changes(&self.kind.resource, asked, CHANGES_AT_ONCE).map_err(|compacted| {
-                    let oldest = compacted.oldest;
+            let found = self.api.store.changes(&self.kind.resource, asked, CHANGES_AT_ONCE).await;
+            let found = found.map_err(|error| {
+                untold(&error, |oldest| {
                     ApiError::expired(format!("too old resource version: {asked} ({oldest})"))
-                })?;
-            let more = found.changes.len() == CHANGES_AT_ONCE;
+                })
+            })?;
             for change in &found.changes {
                 if frame.len() >= FRAME_BYTES {
                     return Ok(frame.freeze());
@@ -206,10 +207,17 @@ impl Watch {
                 self.position = change.revision();
             }
             self.position = self.position.max(found.complete_to);
-            if !more || !frame.is_empty() {
+            if !found.more || !frame.is_empty() || self.is_over() {
                 return Ok(frame.freeze());
             }
         }
+    }
+
+    /// Whether the way through a long history is no longer worth going.
+    fn is_over(&mut self) -> bool {
+        let late = self.api.clock.monotonic() >= self.deadline;
+        self.ended |= late || self.api.stopping.is_cancelled() || self.transport.is_cancelled();
+        self.ended
     }
 
     fn change(&mut self, frame: &mut BytesMut, change: &Change) {

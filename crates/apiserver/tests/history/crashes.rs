@@ -51,8 +51,12 @@ impl Clock for HastyClock {
     }
 }
 
+/// Changes in memory: most watches that come back, and most lists of older states, are told from the files.
+const HISTORY_IN_MEMORY: usize = 30;
+
 fn hasty(storage: Storage) -> Options {
-    Options { clock: Arc::new(HastyClock(SystemClock::new())), ..Options::new(storage) }
+    let clock = Arc::new(HastyClock(SystemClock::new()));
+    Options { clock, history_in_memory: HISTORY_IN_MEMORY, ..Options::new(storage) }
 }
 
 /// The child of the test below; on its own it does nothing.

@@ -73,7 +73,7 @@ async fn simulate(api: &Api, resource: &ResourceId, done: Done) {
 /// after falling behind.
 fn due(api: &Api, resource: &ResourceId, position: &mut Revision) -> Vec<ObjectName> {
     if *position > 0
-        && let Ok(found) = api.store.changes(resource, *position, CHANGES_AT_ONCE)
+        && let Ok(found) = api.store.recent_changes(resource, *position, CHANGES_AT_ONCE)
     {
         *position = found.complete_to.max(*position);
         return found.changes.iter().map(|change| change.name.clone()).collect();
