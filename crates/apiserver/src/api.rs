@@ -14,7 +14,7 @@ use crate::http::accept::Form;
 use crate::http::path::ResourcePath;
 use crate::http::query::Query;
 use crate::kinds::Kinds;
-use crate::limits::Limits;
+use crate::limits::{Limits, Room};
 use crate::metrics::Metrics;
 use crate::store::Store;
 
@@ -45,6 +45,10 @@ pub(crate) struct Call {
     pub(crate) media: String,
     pub(crate) user_agent: String,
     pub(crate) body: Bytes,
+    /// What the body takes of the limits, for as long as the request lasts.
+    pub(crate) _room: Room,
+    /// The token that proved who calls, if one did.
+    pub(crate) token: Option<String>,
     pub(crate) warnings: Warnings,
 }
 

@@ -51,6 +51,7 @@ mod stack;
 mod store;
 mod subresources;
 mod tls;
+mod usage;
 mod watch;
 mod write;
 

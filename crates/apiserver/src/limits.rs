@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body::Body;
 use jiff::SignedDuration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::api::Api;
+use crate::http::body;
 use crate::http::query::Query;
 use crate::http::status::ApiError;
 
@@ -29,6 +32,19 @@ const WRITE_TIME: Duration = Duration::from_secs(34);
 /// How long a client may take to send a body: a slow one holds memory.
 const BODY_TIME: Duration = Duration::from_secs(60);
 
+/// Requests with a body at once, from their first byte to their answer.
+const BODIES: usize = 1_000;
+
+/// Of these, the ones whose body is larger than most.
+const LARGE_BODIES: usize = 16;
+
+/// Bytes above which a body is large: few objects are.
+const LARGE: usize = 64 * 1_024;
+
+/// KiB of answers that are made and not yet sent. A client that asks for much and reads nothing must not fill the
+/// memory; lists that are made while they are sent, and watches, do not count.
+const ANSWERS: u32 = 256 * 1_024;
+
 /// Watches of all users, each of which holds memory for as long as it lives.
 const WATCHES: usize = 10_000;
 
@@ -48,6 +64,9 @@ pub(crate) enum Load {
 pub(crate) struct Limits {
     reads: Arc<Semaphore>,
     writes: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
+    large_bodies: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
     watches: Arc<Mutex<BTreeMap<String, usize>>>,
 }
 
@@ -56,10 +75,17 @@ impl Default for Limits {
         Self {
             reads: Arc::new(Semaphore::new(READS)),
             writes: Arc::new(Semaphore::new(WRITES)),
+            bodies: Arc::new(Semaphore::new(BODIES)),
+            large_bodies: Arc::new(Semaphore::new(LARGE_BODIES)),
+            answers: Arc::new(Semaphore::new(ANSWERS as usize)),
             watches: Arc::default(),
         }
     }
 }
+
+/// The room that one request's body, or its answer, takes; dropping it makes room for another.
+#[derive(Default)]
+pub(crate) struct Room(Vec<OwnedSemaphorePermit>);
 
 /// One watch of a user; dropping it makes room for another.
 pub(crate) struct WatchPermit {
@@ -131,12 +157,30 @@ impl Api {
         self.timely(asked.map_or(most, |asked| asked.min(most)), work).await
     }
 
-    /// Reads a body within the time a client has for it.
-    pub(crate) async fn received<T>(
-        &self,
-        reading: impl Future<Output = Result<T, ApiError>>,
-    ) -> Result<T, ApiError> {
-        self.timely(BODY_TIME, reading).await
+    /// Room for an answer of so many bytes, until it is sent. Small ones need none.
+    pub(crate) async fn room_for_answer(&self, bytes: usize) -> Result<Room, ApiError> {
+        if bytes <= LARGE {
+            return Ok(Room::default());
+        }
+        let kib = u32::try_from(bytes / 1_024).unwrap_or(ANSWERS).min(ANSWERS);
+        self.turns(&self.limits.answers, kib).await.map(|permit| Room(vec![permit]))
+    }
+
+    /// Reads a body within the time a client has for it, and holds the room that it takes in memory. Whoever is
+    /// exempt needs no place among the bodies, and gets no large one without.
+    pub(crate) async fn received<B>(&self, load: Load, body: B) -> Result<(Bytes, Room), ApiError>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let mut room = Room::default();
+        if load != Load::Exempt {
+            room.0.push(self.turn(&self.limits.bodies).await?);
+        }
+        let read = body::read(body, LARGE, &self.limits.large_bodies);
+        let (read, place) = self.timely(BODY_TIME, read).await?;
+        room.0.extend(place);
+        Ok((read, room))
     }
 
     async fn timely<T>(
@@ -156,12 +200,16 @@ impl Api {
     }
 
     async fn turn(&self, semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
-        if let Ok(permit) = semaphore.clone().try_acquire_owned() {
+        self.turns(semaphore, 1).await
+    }
+
+    async fn turns(&self, semaphore: &Arc<Semaphore>, many: u32) -> Result<OwnedSemaphorePermit, ApiError> {
+        if let Ok(permit) = semaphore.clone().try_acquire_many_owned(many) {
             return Ok(permit);
         }
         tokio::select! {
             biased;
-            permit = semaphore.clone().acquire_owned() => permit.map_err(|_| too_many()),
+            permit = semaphore.clone().acquire_many_owned(many) => permit.map_err(|_| too_many()),
             () = self.clock.sleep(QUEUE) => Err(too_many()),
         }
     }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{Api, Call, Warnings};
 use crate::audit::Facts;
-use crate::auth::{Attributes, Peer, User};
+use crate::auth::{self, Attributes, Peer, User};
 use crate::http::accept::{self, Form};
 use crate::http::body;
 use crate::http::path::{ResourcePath, Target, parse};
@@ -20,7 +20,7 @@ use crate::http::query::Query;
 use crate::http::reply::{Reply, ResponseBody};
 use crate::http::status::ApiError;
 use crate::kinds::Kind;
-use crate::limits::{Load, asked_time};
+use crate::limits::{Load, Room, asked_time};
 use crate::metrics::About;
 use crate::selector::FieldSelector;
 use crate::store::ObjectName;
@@ -53,6 +53,14 @@ where
         tracing::error!(%audit_id, "a request ended in a panic");
         Err(ApiError::internal("this request met a fault of the server"))
     });
+    let reply = match reply {
+        // What was written was written, and is said so.
+        Ok(reply) if ["get", "list"].contains(&facts.verb) => {
+            let room = api.room_for_answer(reply.bytes_in_memory()).await;
+            room.map(|room| reply.taking(room))
+        }
+        other => other,
+    };
     let mut reply = reply.unwrap_or_else(|error| {
         tracing::debug!(%audit_id, code = error.code, message = error.message, "a request failed");
         Reply::error(&error, form)
@@ -115,20 +123,30 @@ where
         Target::Resource(path) => {
             facts.note(&path, verb(request.method(), &path, &query));
             let user = user.ok_or_else(ApiError::unauthorized)?;
-            let call = api.received(read(user, path, query, request)).await?;
+            let token = auth::presented_token(peer, request.headers());
+            let call = read(api, user, token, path, query, request).await?;
             let name = wanted_name(&call);
             api.authorize(&call.user, &Attributes::resource(facts.verb, &call.path, name.as_deref()))?;
             let asked = if facts.verb == "watch" { None } else { asked_time(&call.query)? };
             let found = api.kinds.current().find(&call.path.group, &call.path.version, &call.path.resource);
             facts.known = found.is_some();
-            let reply = api.limited(load(&call), asked, resource(api, &call, found, transport)).await;
+            let reply = api
+                .limited(load(&call.method, &call.path), asked, resource(api, &call, found, transport))
+                .await;
             warnings.extend(call.warnings.take());
             reply
         }
     }
 }
 
-async fn read<B>(user: User, path: ResourcePath, query: Query, request: Request<B>) -> Result<Call, ApiError>
+async fn read<B>(
+    api: &Api,
+    user: User,
+    token: Option<String>,
+    path: ResourcePath,
+    query: Query,
+    request: Request<B>,
+) -> Result<Call, ApiError>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -137,6 +155,10 @@ where
     let user_agent = header(&parts.headers, USER_AGENT.as_str()).to_owned();
     let mut form = accept::negotiate(Some(header(&parts.headers, ACCEPT.as_str())))?;
     form.pretty = accept::pretty(query.get("pretty"), &user_agent);
+    let (body, room) = match load(&parts.method, &path) {
+        Load::Read => (Bytes::new(), Room::default()),
+        load => api.received(load, content).await?,
+    };
     Ok(Call {
         user,
         path,
@@ -144,7 +166,9 @@ where
         form,
         media: body::media_type(Some(header(&parts.headers, CONTENT_TYPE.as_str()))),
         user_agent,
-        body: if parts.method == Method::GET { Bytes::new() } else { body::read(content).await? },
+        body,
+        _room: room,
+        token,
         method: parts.method,
         warnings: Warnings::default(),
     })
@@ -165,10 +189,10 @@ fn verb(method: &Method, path: &ResourcePath, query: &Query) -> &'static str {
     }
 }
 
-fn load(call: &Call) -> Load {
-    match call.method {
+fn load(method: &Method, path: &ResourcePath) -> Load {
+    match *method {
         Method::GET => Load::Read,
-        _ if call.path.resource == "leases" => Load::Exempt,
+        _ if path.resource == "leases" => Load::Exempt,
         _ => Load::Write,
     }
 }

@@ -66,10 +66,12 @@ impl Api {
             Peer::Known(user) => user.clone(),
             Peer::Foreign => return Err(ApiError::unauthorized()),
             Peer::Unknown => {
-                let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
-                let token = header.to_str().ok().and_then(bearer).ok_or_else(ApiError::unauthorized)?;
+                if !headers.contains_key(AUTHORIZATION) {
+                    return Ok(None);
+                }
+                let token = presented_token(peer, headers).ok_or_else(ApiError::unauthorized)?;
                 let own = [ISSUER.to_owned()];
-                self.token_user(token, &own).await.ok_or_else(ApiError::unauthorized)?.user
+                self.token_user(&token, &own).await.ok_or_else(ApiError::unauthorized)?.user
             }
         };
         self.impersonated(user, headers).map(Some)
@@ -88,6 +90,12 @@ impl Api {
             return Some(TokenUser { user, audiences });
         }
         self.authenticator.foreign.as_ref()?.authenticate(token).await.map(known)
+    }
+
+    /// Whether a token that this server issued has run out or lost its account. Tokens of others are theirs to judge,
+    /// when they are shown again.
+    pub(crate) async fn is_withdrawn(&self, token: &str) -> bool {
+        TokenIssuer::is_own(token) && self.token_user(token, &[ISSUER.to_owned()]).await.is_none()
     }
 
     /// The ServiceAccount of a token, if it and what the token is bound to still live.
@@ -122,6 +130,12 @@ impl Api {
 
 fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
+}
+
+/// The bearer token that tells who calls; a certificate is looked at first.
+pub(crate) fn presented_token(peer: &Peer, headers: &HeaderMap) -> Option<String> {
+    let Peer::Unknown = peer else { return None };
+    headers.get(AUTHORIZATION)?.to_str().ok().and_then(bearer).map(str::to_owned)
 }
 
 fn bearer(header: &str) -> Option<&str> {

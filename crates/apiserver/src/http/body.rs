@@ -1,9 +1,12 @@
 //! Request bodies: read within limits, decoded by content type (spec/apiserver.md 4.4).
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::json::{self, Decoded};
 use super::status::ApiError;
@@ -22,25 +25,38 @@ const UNKNOWN_FORMAT: &str = "the body of the request was in an unknown format -
 /// Characters of a broken body that a message repeats.
 const QUOTED_BODY: usize = 512;
 
-/// Reads a whole body, at most [`BODY_BYTES`] of it.
-pub(crate) async fn read<B>(body: B) -> Result<Bytes, ApiError>
+/// Reads a whole body, at most [`BODY_BYTES`] of it. One that grows beyond `large` waits for a place among the large
+/// ones, and comes with it.
+pub(crate) async fn read<B>(
+    body: B,
+    large: usize,
+    places: &Arc<Semaphore>,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut body = std::pin::pin!(body);
-    let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| {
-            ApiError::bad_request(format!("the body could not be read: {}", error.into()))
-        })?;
-        let Ok(data) = frame.into_data() else { continue };
+    let (mut read, mut place) = (BytesMut::new(), None);
+    loop {
+        let data = match body.frame().await {
+            None => break,
+            Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+            Some(Err(error)) => {
+                let why = format!("the body could not be read: {}", error.into());
+                return Err(ApiError::bad_request(why));
+            }
+        };
         if read.len() + data.len() > BODY_BYTES {
             return Err(ApiError::too_large(format!("Request entity too large: limit is {BODY_BYTES}")));
         }
+        if place.is_none() && read.len() + data.len() > large {
+            let free = places.clone().acquire_owned().await;
+            place = Some(free.map_err(|_| ApiError::unavailable("the server is stopping"))?);
+        }
         read.extend_from_slice(&data);
     }
-    Ok(read.freeze())
+    Ok((read.freeze(), place))
 }
 
 /// The media type of a `Content-Type` header without its parameters.
@@ -199,12 +215,29 @@ fn text(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
     use super::*;
 
     #[tokio::test]
     async fn a_body_over_the_limit_is_refused() {
         let body = http_body_util::Full::new(Bytes::from(vec![b' '; BODY_BYTES + 1]));
-        assert_eq!(read(body).await.unwrap_err().code, 413);
+        let places = Arc::new(Semaphore::new(1));
+        assert_eq!(read(body, BODY_BYTES, &places).await.unwrap_err().code, 413);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_grows_large_takes_one_place() {
+        let places = Arc::new(Semaphore::new(2));
+        for (large, left) in [(15, 1), (5, 1), (30, 2)] {
+            let pieces = [10, 10, 10].map(|length| Ok::<_, Infallible>(Frame::data(vec![1; length].into())));
+            let body = StreamBody::new(futures::stream::iter(pieces));
+            let (whole, _place) = read(body, large, &places).await.unwrap();
+            assert_eq!((whole.len(), places.available_permits()), (30, left), "{large}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Answers on their way out: code, headers, body.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::io::Write;
-
-use std::collections::BTreeSet;
+use std::task::Poll;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -19,7 +19,9 @@ use serde_json::Value;
 
 use super::accept::{Encoding, Form};
 use super::status::ApiError;
+use crate::limits::Room;
 use crate::metrics::WatchCount;
+use crate::usage::Held;
 
 /// The body of an answer; a watch's body ends when the watch does.
 pub type ResponseBody = UnsyncBoxBody<Bytes, Infallible>;
@@ -37,7 +39,8 @@ const WARNING_CHARACTERS: usize = 4_096;
 const SHORT_WARNING: usize = 256;
 
 enum Content {
-    Full(Bytes),
+    /// The whole body, and the room it takes in memory until it is sent.
+    Full(Bytes, Room),
     /// A long body, made while it is sent.
     Pieces(BoxStream<'static, Bytes>),
     /// A watch: what is told must leave at once.
@@ -59,7 +62,7 @@ impl Reply {
 
     /// Bytes of a known type.
     pub(crate) fn bytes(code: u16, content_type: &str, bytes: impl Into<Bytes>) -> Self {
-        Self::new(code, content_type, Content::Full(bytes.into()))
+        Self::new(code, content_type, Content::Full(bytes.into(), Room::default()))
     }
 
     pub(crate) fn text(code: u16, text: impl Into<String>) -> Self {
@@ -99,6 +102,22 @@ impl Reply {
         reply
     }
 
+    /// Bytes that are in memory until they are sent.
+    pub(crate) fn bytes_in_memory(&self) -> usize {
+        match &self.content {
+            Content::Full(bytes, _) => bytes.len(),
+            Content::Pieces(_) | Content::Stream(_) => 0,
+        }
+    }
+
+    /// The same answer with the room it takes.
+    pub(crate) fn taking(mut self, room: Room) -> Self {
+        if let Content::Full(_, own) = &mut self.content {
+            *own = room;
+        }
+        self
+    }
+
     pub(crate) fn code(&self) -> u16 {
         self.code
     }
@@ -115,9 +134,11 @@ impl Reply {
     /// Packs a large body; a watch is never held back to be packed.
     fn packed(mut self) -> Self {
         let pieces = match self.content {
-            Content::Full(bytes) if bytes.len() > GZIP_BYTES => stream::iter([bytes]).boxed(),
+            Content::Full(bytes, room) if bytes.len() > GZIP_BYTES => {
+                stream::iter([bytes]).chain(held(room)).boxed()
+            }
             Content::Pieces(pieces) => pieces,
-            Content::Full(_) | Content::Stream(_) => return self,
+            Content::Full(..) | Content::Stream(_) => return self,
         };
         self.content = Content::Pieces(gzip(pieces));
         self.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
@@ -142,7 +163,7 @@ impl Reply {
     ) -> Response<ResponseBody> {
         let own = if gzip { self.packed() } else { self };
         let body = match own.content {
-            Content::Full(bytes) => Full::new(bytes).boxed_unsync(),
+            Content::Full(bytes, room) => Held::new(Full::new(bytes), room).boxed_unsync(),
             Content::Pieces(lines) | Content::Stream(lines) => {
                 StreamBody::new(lines.map(|line| Ok(Frame::data(line)))).boxed_unsync()
             }
@@ -167,6 +188,14 @@ impl Reply {
         }
         response
     }
+}
+
+/// Nothing, for as long as the stream lives.
+fn held(room: Room) -> impl futures::Stream<Item = Bytes> + Send {
+    stream::poll_fn(move |_| {
+        let _held = &room;
+        Poll::Ready(None)
+    })
 }
 
 /// The same bytes, packed piece by piece.

@@ -58,6 +58,8 @@ struct Watch {
     next_bookmark: Duration,
     deadline: Duration,
     ended: bool,
+    /// The token of whoever watches, if there is one.
+    token: Option<String>,
     _permit: WatchPermit,
     /// Cancelled when the transport that carries this watch stops.
     transport: CancellationToken,
@@ -93,6 +95,7 @@ impl Api {
             next_bookmark: next_bookmark(begin, deadline),
             deadline,
             ended: false,
+            token: call.token.clone(),
             _permit: self.limits.watch(&call.user.name)?,
             transport,
         };
@@ -168,7 +171,7 @@ impl Watch {
                     return Some(self.lines.error(&error));
                 }
             }
-            if let Some(bookmark) = self.due_bookmark() {
+            if let Some(bookmark) = self.due_bookmark().await {
                 return Some(bookmark);
             }
             self.wait().await;
@@ -241,13 +244,20 @@ impl Watch {
         }
     }
 
-    fn due_bookmark(&mut self) -> Option<Bytes> {
+    /// The bookmark of the minute, with which it is also asked whether the watch may go on (spec/apiserver.md 8.3).
+    async fn due_bookmark(&mut self) -> Option<Bytes> {
         let now = self.api.clock.monotonic();
         if now >= self.deadline {
             self.ended = true;
             return None;
         }
         if now < self.next_bookmark {
+            return None;
+        }
+        if let Some(token) = &self.token
+            && self.api.is_withdrawn(token).await
+        {
+            self.ended = true;
             return None;
         }
         self.next_bookmark = next_bookmark(now, self.deadline);

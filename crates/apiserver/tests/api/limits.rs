@@ -4,13 +4,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use http::{Method, Request, StatusCode};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
 use serde_json::{Value, json};
 use tower::Service;
 
-use crate::common::{CONFIG_MAPS, get, send, server};
+use crate::common::{CONFIG_MAPS, config_map, get, post, send, server};
 use crate::streams::with_clock;
 use crate::watches::Watch;
 
@@ -88,4 +89,64 @@ async fn hc_52_a_request_that_finds_no_turn_is_sent_away_with_a_time_to_wait() {
     assert_eq!(status["reason"], "TooManyRequests");
     waiting.clear();
     assert_eq!(get(&client, CONFIG_MAPS).await.0, StatusCode::OK, "there is room again");
+}
+
+/// Large bodies under way at once.
+const LARGE_BODIES: usize = 16;
+
+#[tokio::test]
+async fn many_large_bodies_wait_for_each_other_and_small_ones_for_none() {
+    let (server, client, _clock) = with_clock().await;
+    let started = |bytes: usize| {
+        // It begins, and never ends.
+        let begin = futures::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b' '; bytes])))]);
+        let body = StreamBody::new(begin.chain(futures::stream::pending()));
+        let request = Request::post(CONFIG_MAPS).header("content-type", JSON).body(body).unwrap();
+        server.in_process().call(request)
+    };
+    let mut held: Vec<_> = (0..LARGE_BODIES).map(|_| started(100_000)).collect();
+    for request in &mut held {
+        assert!(futures::poll!(request).is_pending());
+    }
+    let large = |name: &str| config_map(name, json!({"text": "x".repeat(100_000)}));
+    let body = large("late");
+    let mut late = std::pin::pin!(post(&client, CONFIG_MAPS, &body));
+    assert!(futures::poll!(&mut late).is_pending(), "there is no room for another large one");
+    let (status, _) = post(&client, CONFIG_MAPS, &config_map("small", json!({}))).await;
+    assert_eq!(status, StatusCode::CREATED);
+    held.pop();
+    assert_eq!(late.await.0, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_are_bounded_in_memory() {
+    let (server, client, clock) = with_clock().await;
+    for number in 0..90 {
+        let map = config_map(&format!("m{number:02}"), json!({"text": "x".repeat(200_000)}));
+        assert_eq!(post(&client, CONFIG_MAPS, &map).await.0, StatusCode::CREATED);
+    }
+    // About 18 MB each, whole: a table is made before it is sent.
+    let list = || {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        let request = Request::get(format!("{CONFIG_MAPS}?includeObject=Object")).header("accept", table);
+        server.in_process().call(request.body(http_body_util::Empty::<Bytes>::new()).unwrap())
+    };
+    let mut unread = Vec::new();
+    let refused = loop {
+        let mut next = std::pin::pin!(list());
+        match futures::poll!(&mut next) {
+            std::task::Poll::Ready(answer) => unread.push(answer.unwrap()),
+            std::task::Poll::Pending => {
+                clock.advance(Duration::from_secs(1));
+                break next.await.unwrap();
+            }
+        }
+        assert!(unread.len() < 100, "it goes on and on");
+    };
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert!((10..=15).contains(&unread.len()), "{}", unread.len());
+    assert_eq!(get(&client, &format!("{CONFIG_MAPS}/kube-root-ca.crt")).await.0, StatusCode::OK);
+    let read = unread.pop().unwrap().into_body().collect().await.unwrap().to_bytes();
+    assert!(read.len() > 17_000_000);
+    assert_eq!(list().await.unwrap().status(), StatusCode::OK, "what was read makes room");
 }

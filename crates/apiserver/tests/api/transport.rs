@@ -1,6 +1,8 @@
 //! TLS, credentials, rights and restarts (spec/apiserver.md 2, 16, 19).
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -9,9 +11,13 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use okra_apiserver::{Options, Server, Serving, Storage, User};
 use serde_json::json;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use crate::common::{CONFIG_MAPS, config_map, get, post, server};
+use crate::common::{CONFIG_MAPS, PATIENCE, config_map, delete, get, post, server};
+use crate::support::clock::ManualClock;
+use crate::support::door::{self, Door, Identity, Lines};
+use crate::watches::{Watch, told};
 
 async fn serve(options: Options) -> (Server, Serving, String) {
     let server = Server::open(options).await.unwrap();
@@ -150,5 +156,81 @@ async fn a_listener_stops_while_the_server_goes_on() {
     serving.stop().await;
     let inside = Client::new(server.in_process(), "default");
     assert_eq!(get(&inside, &format!("{CONFIG_MAPS}/a")).await.0, StatusCode::OK);
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_token_is_withdrawn() {
+    let clock = Arc::new(ManualClock::default());
+    let options = Options { clock: clock.clone(), ..Options::new(Storage::Memory) };
+    let (server, _serving, kubeconfig) = serve(options).await;
+    let admin = Client::new(server.in_process(), "default");
+    let rights = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "accounts"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"kind": "Group", "name": "system:serviceaccounts",
+            "apiGroup": "rbac.authorization.k8s.io"}],
+    });
+    let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    assert_eq!(post(&admin, bindings, &rights).await.0, StatusCode::CREATED);
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let path = format!("{CONFIG_MAPS}?watch=true&labelSelector=told&timeoutSeconds=1000000");
+    let mut watches = Vec::new();
+    for name in ["goes", "stays"] {
+        let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}});
+        assert_eq!(post(&admin, accounts, &account).await.0, StatusCode::CREATED);
+        let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let (_, answer) = post(&admin, &format!("{accounts}/{name}/token"), &request).await;
+        let token = answer["status"]["token"].as_str().expect("a token");
+        let robot = with_token(&kubeconfig, Some(token)).await;
+        watches.push(Watch::open(&robot, &path, "application/json").await);
+    }
+    let mut map = config_map("a", json!({}));
+    map["metadata"]["labels"] = json!({"told": "yes"});
+    post(&admin, CONFIG_MAPS, &map).await;
+    for watch in &mut watches {
+        assert_eq!(watch.told().await, told("ADDED", "a"));
+    }
+    delete(&admin, &format!("{accounts}/goes")).await;
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(watches[0].next().await, None, "its account is gone");
+    map["metadata"]["name"] = json!("b");
+    post(&admin, CONFIG_MAPS, &map).await;
+    assert_eq!(watches[1].told().await, told("ADDED", "b"));
+    clock.advance(Duration::from_secs(3_600));
+    assert_eq!(watches[1].next().await, None, "its hour is over");
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_asks_nothing_is_closed_and_one_that_watches_is_not() {
+    let clock = Arc::new(ManualClock::default());
+    let options = Options { clock: clock.clone(), ..Options::new(Storage::Memory) };
+    let (server, serving, kubeconfig) = serve(options).await;
+    let identity = Identity::from_kubeconfig(&kubeconfig);
+    let mut door = Door::connect(serving.local_address(), &identity).await.unwrap();
+    let path = format!("{CONFIG_MAPS}?watch=true&timeoutSeconds=1000000&labelSelector=told");
+    let response = door.send(door::get(&path)).await.unwrap();
+    let mut lines = Lines::new(response.into_body());
+    let mut silent = door::silent(serving.local_address(), &identity).await.unwrap();
+    let closed = async {
+        let mut byte = [0];
+        loop {
+            // Its patience begins when the server first looks; that may be later than this.
+            clock.advance(Duration::from_secs(91));
+            tokio::select! {
+                read = silent.read(&mut byte) => return read.unwrap_or(0),
+                () = tokio::time::sleep(Duration::from_millis(5)) => {}
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(PATIENCE, closed).await.expect("it is closed in time"), 0);
+    let admin = Client::new(server.in_process(), "default");
+    let mut map = config_map("a", json!({}));
+    map["metadata"]["labels"] = json!({"told": "yes"});
+    post(&admin, CONFIG_MAPS, &map).await;
+    let line = tokio::time::timeout(PATIENCE, lines.next()).await.expect("in time").expect("it is open");
+    assert!(line.is_some(), "the watch goes on");
     server.shutdown().await;
 }

@@ -19,6 +19,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tower::Service;
 
 /// The connection broke: whether the request was carried out is not known.
@@ -60,12 +61,17 @@ pub enum Door {
     InProcess(InProcess),
 }
 
+/// A connection on which nothing was asked yet.
+pub async fn silent(address: SocketAddr, identity: &Identity) -> io::Result<TlsStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    let name = ServerName::IpAddress(address.ip().into());
+    TlsConnector::from(identity.0.clone()).connect(name, stream).await
+}
+
 impl Door {
     pub async fn connect(address: SocketAddr, identity: &Identity) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let name = ServerName::IpAddress(address.ip().into());
-        let stream = TlsConnector::from(identity.0.clone()).connect(name, stream).await?;
+        let stream = silent(address, identity).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         // It ends with the server's end of the connection; the requests on it are told.
         tokio::spawn(async move { drop(connection.await) });
