@@ -68,6 +68,10 @@ pub(crate) struct Metrics {
     watch_events: Family<Watched, Counter>,
     objects: Family<Stored, Gauge>,
     revision: Gauge,
+    database: Gauge,
+    journal: Gauge,
+    history_revisions: Gauge,
+    history_seconds: Gauge,
 }
 
 impl Metrics {
@@ -81,6 +85,10 @@ impl Metrics {
             watch_events: Family::default(),
             objects: Family::default(),
             revision: Gauge::default(),
+            database: Gauge::default(),
+            journal: Gauge::default(),
+            history_revisions: Gauge::default(),
+            history_seconds: Gauge::default(),
         };
         let registry = &mut own.registry;
         registry.register("apiserver_request", "Requests answered", own.requests.clone());
@@ -93,6 +101,14 @@ impl Metrics {
         registry.register("apiserver_watch_events", "Events sent to watchers", own.watch_events.clone());
         registry.register("apiserver_storage_objects", "Objects stored now", own.objects.clone());
         registry.register("apiserver_storage_revision", "The newest revision", own.revision.clone());
+        for (name, help, gauge) in [
+            ("size_bytes", "Bytes of the database", &own.database),
+            ("journal_bytes", "Bytes not yet folded into the database", &own.journal),
+            ("history_revisions", "How many revisions back can be asked for", &own.history_revisions),
+            ("history_seconds", "How many seconds back can be asked for", &own.history_seconds),
+        ] {
+            registry.register(format!("apiserver_storage_{name}"), help, gauge.clone());
+        }
         own
     }
 
@@ -147,7 +163,13 @@ pub(crate) fn answer(api: &Api) -> Reply {
         let resource = crate::http::status::qualified(&kind.plural, &kind.group);
         metrics.objects.get_or_create(&Stored { resource }).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
-    metrics.revision.set(i64::try_from(api.store.revision()).unwrap_or(i64::MAX));
+    let set = |gauge: &Gauge, number: u64| gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+    set(&metrics.revision, api.store.revision());
+    let sizes = api.store.sizes(api.clock.monotonic());
+    set(&metrics.database, sizes.database);
+    set(&metrics.journal, sizes.journal);
+    set(&metrics.history_revisions, sizes.revisions);
+    set(&metrics.history_seconds, sizes.age.as_secs());
     let mut out = String::new();
     text::encode(&mut out, &metrics.registry).expect("a String takes all text");
     Reply::bytes(200, MEDIA, out)

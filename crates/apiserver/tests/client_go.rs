@@ -12,8 +12,19 @@ use tokio::net::TcpListener;
 use tokio::process::Command;
 
 /// The stories that the program tells, in order.
-const STORIES: [&str; 8] =
-    ["discovery", "informers", "conflicts", "apply", "election", "events", "custom", "metadata"];
+const STORIES: [&str; 11] = [
+    "discovery",
+    "informers",
+    "conflicts",
+    "apply",
+    "election",
+    "events",
+    "custom",
+    "metadata",
+    "partial",
+    "status",
+    "release",
+];
 
 /// Each story has its own patience; this is for all of them.
 const PATIENCE: Duration = Duration::from_secs(120);

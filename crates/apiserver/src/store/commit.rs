@@ -7,11 +7,11 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use super::Shared;
 use super::log::{Log, Trouble};
 use super::record::{Change, ObjectName, Outcome, Record, ResourceId, Revision};
 use super::retention::Retention;
 use super::state::State;
+use super::{Beginning, Shared};
 use crate::clock::Clock;
 
 /// Bytes of one encoded object; upstream's store refuses more (spec/apiserver.md 18).
@@ -240,7 +240,12 @@ impl Committer {
         for (resource, revision) in touched {
             state.collection(&resource).signal.send_replace(revision);
         }
+        let beginning = match &self.log {
+            Some(log) => Beginning { revision: log.compacted(), at: self.retention.since() },
+            None => Beginning { revision: state.begins, at: state.since() },
+        };
         drop(state);
+        *self.shared.beginning.lock().unwrap_or_else(PoisonError::into_inner) = beginning;
         self.shared.revision.send_replace(self.revision);
         for (reply, record) in done {
             drop(reply.send(Ok(record)));

@@ -47,6 +47,13 @@ pub(super) fn database(folder: &Path) -> PathBuf {
     folder.join("objects.sqlite")
 }
 
+/// Where SQLite keeps what it has not yet folded into the database.
+pub(super) fn journal(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}
+
 /// Opens the database for its one writer, making it if needed.
 pub(super) fn connect(file: &Path) -> Result<Connection, StoreError> {
     let path = || file.display().to_string();

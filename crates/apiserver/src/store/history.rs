@@ -83,10 +83,7 @@ impl History {
         done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    fn read<T>(
-        &self,
-        step: impl FnOnce(&Reading<'_>) -> Result<T, HistoryError>,
-    ) -> Result<T, HistoryError> {
+    fn read<T>(&self, step: impl FnOnce(&Reading<'_>) -> Result<T, HistoryError>) -> Result<T, HistoryError> {
         let known = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match known {
             Some(connection) => connection,
@@ -127,11 +124,15 @@ impl Reading<'_> {
         );
         let mut statement = self.transaction.prepare_cached(&sql).map_err(|e| self.rows.failed(e))?;
         let (mut found, mut bytes) = (Vec::new(), 0);
-        self.rows.each(&mut statement, params![signed(span.after), signed(to), resource.as_str()], |row| {
-            bytes += row.json.len();
-            found.push(row);
-            Ok(found.len() < limit && bytes < BYTES_AT_ONCE)
-        })?;
+        self.rows.each(
+            &mut statement,
+            params![signed(span.after), signed(to), resource.as_str()],
+            |row| {
+                bytes += row.json.len();
+                found.push(row);
+                Ok(found.len() < limit && bytes < BYTES_AT_ONCE)
+            },
+        )?;
         let cut = found.len() == limit || bytes >= BYTES_AT_ONCE;
         let complete_to = found.last().filter(|_| cut).map_or(to, |row| row.revision);
         let changes = found.into_iter().map(|row| {

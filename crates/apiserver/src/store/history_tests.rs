@@ -34,13 +34,13 @@ fn open_at(folder: &Path, clock: Arc<dyn Clock>) -> Store {
 
 /// The next write of a story: creates, changes and deletes of a few objects, in an order that mixes them.
 fn step(store: &Store, number: u64) -> Write {
-    let resource = if number % 3 == 0 { secrets() } else { pods() };
+    let resource = if number.is_multiple_of(3) { secrets() } else { pods() };
     let name = ObjectName::new(["a", "b"][(number % 2) as usize], format!("x{}", number * 7 % 11));
     let found = store.get(&resource, &name);
     let expected = found.as_ref().map_or(Expected::Absent, |record| Expected::At(record.revision));
     let metadata = json!({"namespace": name.namespace, "name": name.name});
     let action = match &found {
-        Some(_) if number % 5 == 0 => Action::Delete,
+        Some(_) if number.is_multiple_of(5) => Action::Delete,
         _ => Action::Put(json!({"metadata": metadata, "value": number})),
     };
     Write { resource, name, expected, guard: None, action }
@@ -90,8 +90,10 @@ fn listed(snapshot: &Snapshot) -> Vec<String> {
 async fn assert_same(store: &Store, truth: &Store, from: Revision) {
     for resource in [pods(), secrets()] {
         for revision in from..=truth.revision() {
-            let (own, wanted) =
-                (all_changes(store, &resource, revision).await, all_changes(truth, &resource, revision).await);
+            let (own, wanted) = (
+                all_changes(store, &resource, revision).await,
+                all_changes(truth, &resource, revision).await,
+            );
             assert_eq!(own, wanted, "after {revision}");
             for namespace in [None, Some("a"), Some("nowhere")] {
                 let own = store.list_at(&resource, namespace, revision).await.expect("it is known");
@@ -138,6 +140,9 @@ async fn the_log_lets_go_and_says_so() {
     };
     assert!((399..=401).contains(&oldest), "{oldest}");
     assert!(store.list_at(&pods(), None, oldest - 1).await.is_err());
+    let sizes = store.sizes(Duration::from_secs(3_600));
+    assert_eq!(sizes.revisions, store.revision() - oldest);
+    assert!(sizes.database > 0 && sizes.age < Duration::from_secs(3_600), "{sizes:?}");
     assert_same(&store, &truth, 1_380).await;
     let (own, wanted) =
         (all_changes(&store, &pods(), oldest).await, all_changes(&truth, &pods(), oldest).await);

@@ -6,7 +6,7 @@
 //! history on disk is longer than the one in memory; `history` reads it.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::StoreError;
 use super::file;
 use super::record::{Change, Record, Revision};
 use super::rows::{COLUMNS, Rows, signed};
-use super::seal::Seal;
+use super::seal::{self, Seal};
 use super::state::{State, Window};
 use crate::clock::Chance;
 
@@ -65,6 +65,9 @@ pub(super) struct Log {
     connection: Connection,
     rows: Arc<Rows>,
     compacted: Revision,
+    /// A key that shall take the place of the one in use.
+    next: Option<Seal>,
+    folder: PathBuf,
     /// Held for as long as the log is open: one process per folder.
     _lock: File,
 }
@@ -78,8 +81,9 @@ impl Log {
         let sealed = connection
             .query_row(secrets, [], |row| row.get::<_, bool>(0))
             .map_err(|source| StoreError::Database { path: file.display().to_string(), source })?;
-        let seal = Seal::open(folder, chance, !sealed)?;
-        Ok(Self { connection, rows: Arc::new(Rows { file, seal }), compacted: 0, _lock: lock })
+        let seal = Seal::open(folder, chance.clone(), !sealed)?;
+        let (rows, next) = (Arc::new(Rows { file, seal }), Seal::next(folder, chance)?);
+        Ok(Self { connection, rows, compacted: 0, next, folder: folder.to_owned(), _lock: lock })
     }
 
     /// Reads the whole log and marks it as open.
@@ -91,6 +95,9 @@ impl Log {
         let clean = self.meta("clean")?.is_none_or(|clean| clean == 1);
         if !clean {
             self.check_integrity()?;
+        }
+        if let Some(next) = self.next.take() {
+            self.reseal(next)?;
         }
         self.compacted = self.revision_of("compacted")?;
         let mut state = State::beginning_at(self.compacted, window);
@@ -107,6 +114,44 @@ impl Log {
         let opened = [("format", FORMAT), ("clean", 0), ("floor", revision), ("restored", 0)];
         self.set_meta(&opened).map_err(|e| self.rows.failed(e))?;
         Ok(state)
+    }
+
+    /// Seals every Secret with another key. What that opens already is left: after a stop before the end this begins
+    /// anew (spec/apiserver.md 19.1, key rotation by rewrite).
+    fn reseal(&mut self, next: Seal) -> Result<(), StoreError> {
+        let old = self.rows.clone();
+        let next = Rows { file: old.file.clone(), seal: next };
+        let failed = |error| old.failed(error);
+        let transaction = self.connection.transaction().map_err(failed)?;
+        {
+            let mut sealed = transaction
+                .prepare("SELECT revision FROM log WHERE resource = '/secrets'")
+                .map_err(failed)?;
+            let revisions = sealed.query_map([], |row| row.get::<_, i64>(0)).map_err(failed)?;
+            let revisions = revisions.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+            let one = format!("SELECT {COLUMNS} FROM log WHERE revision = ?1");
+            let mut select = transaction.prepare(&one).map_err(failed)?;
+            let update = "UPDATE log SET value = ?2, digest = ?3 WHERE revision = ?1";
+            let mut update = transaction.prepare(update).map_err(failed)?;
+            for revision in revisions {
+                if next.each(&mut select, [revision], |_| Ok(false)).is_ok() {
+                    continue;
+                }
+                let mut found = None;
+                old.each(&mut select, [revision], |row| {
+                    found = Some(row);
+                    Ok(false)
+                })?;
+                found.map_or(Ok(()), |row| next.update(&mut update, &row))?;
+            }
+        }
+        transaction.commit().map_err(failed)?;
+        // What the old key opens must not stay in pages that are free.
+        self.connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").map_err(failed)?;
+        seal::promote_next_key(&self.folder)?;
+        tracing::info!("Secrets are sealed with a new key");
+        self.rows = Arc::new(next);
+        Ok(())
     }
 
     fn replay(&self, state: &mut State, now: Duration) -> Result<(), StoreError> {

@@ -11,6 +11,8 @@
 mod commit;
 mod file;
 mod history;
+#[cfg(test)]
+mod history_tests;
 mod log;
 mod record;
 mod retention;
@@ -18,12 +20,11 @@ mod rows;
 mod seal;
 mod state;
 #[cfg(test)]
-mod history_tests;
-#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -118,8 +119,27 @@ impl From<Compacted> for HistoryError {
     }
 }
 
+/// How large the store is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    /// Bytes of the database, and of what was not folded into it yet; nothing in memory.
+    pub(crate) database: u64,
+    pub(crate) journal: u64,
+    /// How far back the history goes, as revisions and as time.
+    pub(crate) revisions: Revision,
+    pub(crate) age: Duration,
+}
+
+/// Where the history begins, and since when; the writer says so after each commit.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beginning {
+    revision: Revision,
+    at: Duration,
+}
+
 /// State shared by readers and the writer.
 struct Shared {
+    beginning: Mutex<Beginning>,
     state: RwLock<State>,
     revision: watch::Sender<Revision>,
     /// Why the last commit failed, if it did.
@@ -129,7 +149,8 @@ struct Shared {
 impl Shared {
     fn new(state: State) -> Arc<Self> {
         let revision = watch::Sender::new(state.revision);
-        Arc::new(Self { state: RwLock::new(state), revision, trouble: Mutex::default() })
+        let beginning = Mutex::new(Beginning { revision: state.begins, ..Beginning::default() });
+        Arc::new(Self { beginning, state: RwLock::new(state), revision, trouble: Mutex::default() })
     }
 
     fn trouble(&self) -> Option<Trouble> {
@@ -226,6 +247,20 @@ impl Store {
         file::copy(&file::database(folder), target)
     }
 
+    /// How large the store is now, on the clock's monotonic time. Asks the file system.
+    pub(crate) fn sizes(&self, now: Duration) -> Sizes {
+        let bytes = |file: PathBuf| std::fs::metadata(file).map_or(0, |found| found.len());
+        let database = self.folder.as_deref().map(file::database);
+        let journal = database.as_deref().map(file::journal);
+        let beginning = *self.shared.beginning.lock().unwrap_or_else(PoisonError::into_inner);
+        Sizes {
+            database: database.map_or(0, bytes),
+            journal: journal.map_or(0, bytes),
+            revisions: self.revision().saturating_sub(beginning.revision),
+            age: now.saturating_sub(beginning.at),
+        }
+    }
+
     /// The newest committed revision.
     pub(crate) fn revision(&self) -> Revision {
         self.shared.read(|state| state.revision)
@@ -257,12 +292,13 @@ impl Store {
         namespace: Option<&str>,
         revision: Revision,
     ) -> Result<Snapshot, HistoryError> {
-        let recent = self.shared.read(|state| match (state.list_at(resource, namespace, revision), &self.history) {
-            (Err(Compacted { oldest }), Some(history)) => {
-                state.list_at(resource, namespace, oldest).map(|earliest| Err((history, earliest)))
-            }
-            (found, _) => found.map(Ok),
-        });
+        let recent =
+            self.shared.read(|state| match (state.list_at(resource, namespace, revision), &self.history) {
+                (Err(Compacted { oldest }), Some(history)) => {
+                    state.list_at(resource, namespace, oldest).map(|earliest| Err((history, earliest)))
+                }
+                (found, _) => found.map(Ok),
+            });
         match recent? {
             Ok(found) => Ok(found),
             Err((history, earliest)) => {

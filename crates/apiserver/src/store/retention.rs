@@ -66,6 +66,11 @@ impl Retention {
         }
     }
 
+    /// The time of the oldest changes that are kept.
+    pub(super) fn since(&self) -> Duration {
+        self.marks.front().map_or(Duration::ZERO, |oldest| oldest.begun)
+    }
+
     /// The revision up to which a log that is compacted up to `compacted` may
     /// let go with the next commit, if it is further on.
     pub(super) fn next(&mut self, now: Duration, compacted: Revision) -> Option<Revision> {

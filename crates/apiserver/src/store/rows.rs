@@ -52,8 +52,7 @@ impl Rows {
         let (revision, json) = (record.revision, record.json());
         let previous = previous.as_ref().map_or(0, |previous| previous.revision);
         let place = Place { revision, resource, name };
-        let value: Cow<'_, [u8]> =
-            if place.is_sealed() { self.seal.seal(&place, &json).into() } else { (&json[..]).into() };
+        let value = self.value(&place, &json);
         insert.execute(params![
             signed(revision),
             signed(previous),
@@ -65,6 +64,20 @@ impl Rows {
             digest(&place, previous, deleted, &value),
         ])?;
         Ok(())
+    }
+
+    /// Executes the statement that sets value and digest (2, 3) of a revision (1).
+    pub(super) fn update(&self, update: &mut Statement<'_>, row: &Row) -> Result<(), StoreError> {
+        let place = Place { revision: row.revision, resource: &row.resource, name: &row.name };
+        let value = self.value(&place, &row.json);
+        let digest = digest(&place, row.previous, row.deleted, &value);
+        let updated = update.execute(params![signed(row.revision), &value[..], digest]);
+        updated.map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// The object as it is stored.
+    fn value<'a>(&self, place: &Place<'_>, json: &'a [u8]) -> Cow<'a, [u8]> {
+        if place.is_sealed() { self.seal.seal(place, json).into() } else { json.into() }
     }
 
     /// Hands each row that a query over [`COLUMNS`] finds to `take` until that says stop.

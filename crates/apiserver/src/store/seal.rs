@@ -3,7 +3,7 @@
 //! Who gets hold of the database alone, a copy of it for instance, reads no
 //! Secret (spec/apiserver.md 19.1).
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -57,7 +57,18 @@ impl Seal {
                 OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).map_err(failed)?;
             made.write_all(&key).and_then(|()| made.sync_all()).map_err(failed)?;
         }
-        let key = std::fs::read(&file).map_err(failed)?;
+        Self::read(&file, chance)
+    }
+
+    /// The key that shall take the place of the one in `folder`, if there is one.
+    pub(super) fn next(folder: &Path, chance: Arc<dyn Chance>) -> Result<Option<Self>, StoreError> {
+        let file = next_key_file(folder);
+        if file.exists() { Self::read(&file, chance).map(Some) } else { Ok(None) }
+    }
+
+    fn read(file: &Path, chance: Arc<dyn Chance>) -> Result<Self, StoreError> {
+        let failed = |source| StoreError::Folder { path: file.display().to_string(), source };
+        let key = std::fs::read(file).map_err(failed)?;
         let key = UnboundKey::new(&AES_256_GCM, &key).map_err(|_| StoreError::Contents {
             path: file.display().to_string(),
             detail: format!("it has {} bytes, a key has {KEY_BYTES}", key.len()),
@@ -93,4 +104,16 @@ impl Seal {
 /// Where the key of a folder is.
 pub(super) fn key_file(folder: &Path) -> PathBuf {
     folder.join("secrets.key")
+}
+
+/// Where a new key waits for the next start.
+pub(super) fn next_key_file(folder: &Path) -> PathBuf {
+    folder.join("secrets.key.next")
+}
+
+/// Makes the new key the only one.
+pub(super) fn promote_next_key(folder: &Path) -> Result<(), StoreError> {
+    let renamed = std::fs::rename(next_key_file(folder), key_file(folder));
+    let synced = renamed.and_then(|()| File::open(folder)).and_then(|folder| folder.sync_all());
+    synced.map_err(|source| StoreError::Folder { path: folder.display().to_string(), source })
 }

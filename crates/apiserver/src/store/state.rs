@@ -246,6 +246,11 @@ impl State {
         self.begins = change.revision();
     }
 
+    /// The time of the oldest change in memory.
+    pub(super) fn since(&self) -> Duration {
+        self.history.front().map_or(Duration::ZERO, |oldest| oldest.at)
+    }
+
     /// Changes and bytes of the history in memory.
     pub(super) fn history_size(&self) -> (usize, usize) {
         (self.history.len(), self.history_bytes)

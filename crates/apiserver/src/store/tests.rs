@@ -513,3 +513,31 @@ async fn a_secret_fits_its_place_and_its_key_alone() {
     std::fs::write(&key, &kept).unwrap();
     open(folder.path());
 }
+
+#[tokio::test]
+async fn a_new_key_takes_the_place_of_the_old_one_also_after_a_stop_in_between() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let stored = store.write(secret("x", "geheim")).await.unwrap();
+    store.write(put("plain", 1, Expected::Absent)).await.unwrap();
+    drop(store);
+    let (key, next) = (seal::key_file(folder.path()), seal::next_key_file(folder.path()));
+    let old = std::fs::read(&key).unwrap();
+    std::fs::write(&next, [7; 32]).unwrap();
+    let revealed = |store: Store| store.get(&ResourceId::new("", "secrets"), &name("x")).unwrap().json();
+    assert_eq!(revealed(open(folder.path())), stored.json());
+    assert_eq!((std::fs::read(&key).unwrap(), next.exists()), (vec![7; 32], false));
+    assert_eq!(revealed(open(folder.path())), stored.json(), "the new key is in use");
+    // A stop after the rewrite and before the renaming.
+    std::fs::write(&key, &old).unwrap();
+    let text = refusal(folder.path());
+    assert!(text.ends_with("is a Secret that the key beside it does not open"), "{text}");
+    std::fs::write(&next, [7; 32]).unwrap();
+    assert_eq!(revealed(open(folder.path())), stored.json());
+    // A key that is none changes nothing.
+    std::fs::write(&next, [8; 31]).unwrap();
+    let text = refusal(folder.path());
+    assert!(text.ends_with("it has 31 bytes, a key has 32"), "{text}");
+    std::fs::remove_file(&next).unwrap();
+    assert_eq!(revealed(open(folder.path())), stored.json());
+}

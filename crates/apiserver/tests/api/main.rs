@@ -89,6 +89,7 @@ mod limits;
 mod lists;
 mod noop;
 mod pages;
+mod programs;
 mod published;
 mod python;
 mod runtime;

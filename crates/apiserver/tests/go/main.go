@@ -29,6 +29,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	typedcore "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
@@ -70,6 +71,9 @@ func main() {
 		{"events", events},
 		{"custom", custom},
 		{"metadata", metadataOnly},
+		{"partial", partial},
+		{"status", status},
+		{"release", release},
 	}
 	for _, story := range stories {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -410,4 +414,95 @@ func metadataOnly(ctx context.Context, p program) error {
 		}
 	}
 	return fmt.Errorf("not among %d", len(list.Items))
+}
+
+// A cache of partial objects, as controller-runtime keeps of kinds it only owns.
+func partial(ctx context.Context, p program) error {
+	factory := metadatainformer.NewFilteredSharedInformerFactory(metadata.NewForConfigOrDie(p.config), 0, namespace,
+		func(options *metav1.ListOptions) { options.LabelSelector = "set=go" })
+	informer := factory.ForResource(schema.GroupVersionResource{Version: "v1", Resource: "configmaps"}).Informer()
+	told := make(chan string, 16)
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: func(object interface{}) { told <- "add " + object.(*metav1.PartialObjectMetadata).Name },
+		UpdateFunc: func(_, object interface{}) {
+			told <- "update " + object.(*metav1.PartialObjectMetadata).Annotations["note"]
+		},
+	})
+	if err != nil {
+		return err
+	}
+	factory.Start(ctx.Done())
+	if !cache.WaitForCacheSync(ctx.Done(), informer.HasSynced) {
+		return errors.New("the cache never synced")
+	}
+	patch := []byte(`{"metadata":{"annotations":{"note":"seen"}}}`)
+	maps := p.core.CoreV1().ConfigMaps(namespace)
+	if _, err := maps.Patch(ctx, "about", types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		return err
+	}
+	for _, wanted := range []string{"add about", "update seen"} {
+		select {
+		case found := <-told:
+			if found != wanted {
+				return fmt.Errorf("told %q instead of %q", found, wanted)
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("never told %q", wanted)
+		}
+	}
+	return nil
+}
+
+// The status is applied through its own door, and owned apart from the spec.
+func status(ctx context.Context, p program) error {
+	deployments := p.core.AppsV1().Deployments(namespace)
+	label := map[string]string{"app": "status"}
+	container := coreac.Container().WithName("c").WithImage("nginx:1")
+	template := coreac.PodTemplateSpec().WithLabels(label).WithSpec(coreac.PodSpec().WithContainers(container))
+	selector := metaac.LabelSelector().WithMatchLabels(label)
+	spec := appsac.DeploymentSpec().WithReplicas(1).WithSelector(selector).WithTemplate(template)
+	options := metav1.ApplyOptions{FieldManager: "one", Force: true}
+	made, err := deployments.Apply(ctx, appsac.Deployment("status", namespace).WithSpec(spec), options)
+	if err != nil {
+		return err
+	}
+	ready := appsac.Deployment("status", namespace).
+		WithStatus(appsac.DeploymentStatus().WithReplicas(1).WithReadyReplicas(1).WithObservedGeneration(1))
+	applied, err := deployments.ApplyStatus(ctx, ready, options)
+	if err != nil {
+		return err
+	}
+	if applied.Status.ReadyReplicas != 1 || applied.Generation != made.Generation || *applied.Spec.Replicas != 1 {
+		return fmt.Errorf("not as applied: %v", applied)
+	}
+	extracted, err := appsac.ExtractDeploymentStatus(applied, "one")
+	if err != nil || *extracted.Status.ReadyReplicas != 1 || extracted.Spec != nil {
+		return fmt.Errorf("not extracted: %v", err)
+	}
+	return deployments.Delete(ctx, "status", metav1.DeleteOptions{})
+}
+
+// A release as Helm's driver keeps it: a large Secret of a type of its own, found by its labels.
+func release(ctx context.Context, p program) error {
+	secrets := p.core.CoreV1().Secrets(namespace)
+	made := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   "sh.helm.release.v1.web.v1",
+			Labels: map[string]string{"owner": "helm", "name": "web", "status": "pending-install", "version": "1"},
+		},
+		Type: "helm.sh/release.v1",
+		Data: map[string][]byte{"release": make([]byte, 700_000)},
+	}
+	if _, err := secrets.Create(ctx, made, metav1.CreateOptions{}); err != nil {
+		return err
+	}
+	made.Labels["status"] = "deployed"
+	if _, err := secrets.Update(ctx, made, metav1.UpdateOptions{}); err != nil {
+		return err
+	}
+	list, err := secrets.List(ctx, metav1.ListOptions{LabelSelector: "name=web,owner=helm,status=deployed"})
+	if err != nil || len(list.Items) != 1 || len(list.Items[0].Data["release"]) != 700_000 {
+		return fmt.Errorf("%d releases: %v", len(list.Items), err)
+	}
+	return secrets.Delete(ctx, made.Name, metav1.DeleteOptions{})
 }
