@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, Transaction, params};
 use tokio::sync::Semaphore;
+use tokio::task::JoinError;
 
 use super::record::{ObjectName, Record, ResourceId, Revision};
 use super::rows::{COLUMNS, Rows, signed};
@@ -33,7 +34,7 @@ const CACHED_PAGES: i64 = 256;
 /// The log as its readers see it.
 pub(super) struct History {
     rows: Arc<Rows>,
-    places: Semaphore,
+    places: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -46,7 +47,7 @@ pub(super) struct Span {
 
 impl History {
     pub(super) fn new(rows: Arc<Rows>) -> Arc<Self> {
-        Arc::new(Self { rows, places: Semaphore::new(READERS), idle: Mutex::default() })
+        Arc::new(Self { rows, places: Arc::new(Semaphore::new(READERS)), idle: Mutex::default() })
     }
 
     /// Some of the next changes of a resource, at most `limit`.
@@ -72,15 +73,23 @@ impl History {
         self.run(move |log| log.list_at(&resource, namespace.as_deref(), span, later)).await
     }
 
-    /// Waits for a place and runs a step on a thread that may block.
+    /// Waits for a place and runs a step on a thread that may block. A task of its own does so: who asked may be an
+    /// answer that its client does not read, is not looked at again, and must not keep a place meanwhile.
     async fn run<T: Send + 'static>(
         self: &Arc<Self>,
         step: impl FnOnce(&Reading<'_>) -> Result<T, HistoryError> + Send + 'static,
     ) -> Result<T, HistoryError> {
-        let _place = self.places.acquire().await.map_err(|_| HistoryError::Closed)?;
         let own = self.clone();
-        let done = tokio::task::spawn_blocking(move || own.read(step)).await;
-        done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        let reading = tokio::spawn(async move {
+            let place = own.places.clone().acquire_owned().await.map_err(|_| HistoryError::Closed)?;
+            let reading = tokio::task::spawn_blocking(move || {
+                let done = own.read(step);
+                drop(place);
+                done
+            });
+            finished(reading.await)
+        });
+        finished(reading.await)
     }
 
     fn read<T>(&self, step: impl FnOnce(&Reading<'_>) -> Result<T, HistoryError>) -> Result<T, HistoryError> {
@@ -101,6 +110,14 @@ impl History {
         self.places.close();
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
+}
+
+/// What a task came to. A panic goes on in whoever asked; a runtime that stops takes its tasks with it.
+fn finished<T>(joined: Result<Result<T, HistoryError>, JoinError>) -> Result<T, HistoryError> {
+    joined.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Err(HistoryError::Closed),
+    })
 }
 
 fn connect(file: &Path) -> Result<Connection, rusqlite::Error> {

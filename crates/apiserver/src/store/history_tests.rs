@@ -191,3 +191,22 @@ async fn a_damaged_past_is_said_and_nothing_is_written_on_top() {
     let refusal = store.write(step(&store, 60)).await;
     assert!(matches!(refusal, Err(WriteError::Disk(Trouble::Broken))), "{refusal:?}");
 }
+
+#[tokio::test]
+async fn a_reader_that_is_not_looked_at_holds_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let truth = Store::memory(Arc::new(SystemClock::new()));
+    tell([&store, &truth], 0..60).await;
+    // More than may read at once, all of which begin and are left alone.
+    let resource = pods();
+    let mut begun: Vec<_> = (0..10).map(|_| Box::pin(store.changes(&resource, 0, 5))).collect();
+    for reader in &mut begun {
+        assert!(futures::poll!(reader).is_pending());
+    }
+    let found = store.changes(&resource, 0, 5).await.expect("it has its turn");
+    assert_eq!(found.changes.len(), 5);
+    for reader in begun {
+        assert_eq!(lines(&reader.await.expect("it has its turn").changes), lines(&found.changes));
+    }
+}

@@ -166,6 +166,7 @@ impl Watch {
             match self.changes().await {
                 Ok(frame) if !frame.is_empty() => return Some(frame),
                 Ok(_) => {}
+                Err(_) if self.is_over() => return None,
                 Err(error) => {
                     self.ended = true;
                     return Some(self.lines.error(&error));

@@ -67,8 +67,7 @@ impl World {
     async fn open(&mut self) {
         let storage = self.folder.clone().map_or(Storage::Memory, Storage::Directory);
         let chance = Arc::new(SeededChance::new(self.lives));
-        let options =
-            Options { clock: self.clock.clone(), chance, history_in_memory: 20, ..Options::new(storage) };
+        let options = Options { clock: self.clock.clone(), chance, ..Options::new(storage) };
         self.server = Some(Server::open(options).await.expect("a crashed store opens"));
     }
 
