@@ -228,7 +228,7 @@ macro_rules! stories {
 
 stories!(
     access, applying, cluster, creating, custom, deleting, explaining, getting, nodes, patching, rollouts,
-    waiting,
+    unserved, waiting,
 );
 
 #[test]
