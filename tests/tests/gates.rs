@@ -92,3 +92,39 @@ fn a_cluster_is_let_go_only_after_its_jobs() {
     // Only a mark: the cluster, its group and its place in the rule stay.
     assert!(local.object("awstargetgroup", "web-1-v1-default-web").is_some());
 }
+
+#[test]
+fn sc_08_and_09_a_driver_that_failed_lets_its_cluster_go_and_is_named() {
+    let local = LocalMode::up(&FLAGS);
+    let world = World::build(&local);
+    let _first = world.add_cluster(&local, "web-1-v1", "1.0.0");
+    let mut gated = cell(&world, 1, &json!([]));
+    gated["spec"]["retirementGates"] = json!({
+        "quietSeconds": 1,
+        "jobs": [{"namespace": "default", "matchLabels": {"spark-role": "driver"}}],
+    });
+    local.apply(&[target_group_set(), gated]);
+    local.wait_for("cell", "web", BOUND, |cell| cell["status"]["phase"] == "Completed");
+    let labels = "--labels=spark-role=driver,emr-containers.amazonaws.com/virtual-cluster-id=abc123";
+    member(&local, "web-1-v1", &["run", "driver", "--image=spark:3", labels]);
+
+    let _second = world.add_cluster(&local, "web-1-v2", "2.0.0");
+    let says = |words: &'static [&'static str]| {
+        move |cell: &Value| {
+            let message = cell["status"]["message"].as_str().unwrap_or_default();
+            cell["status"]["stableVersion"] == "2.0.0" && words.iter().all(|word| message.contains(word))
+        }
+    };
+    // The gate holds, and says by whom; the warning of EMR stands beside it.
+    const HELD: [&str; 3] =
+        ["cluster web-1-v1: ", "Pod default/driver not finished", "EMR virtual cluster abc123"];
+    local.wait_for("cell", "web", BOUND, says(&HELD));
+    let first = local.object("secret", "web-1-v1").expect("the secret stays");
+    assert!(!is_retired(&first), "a driver still runs: {}", first["metadata"]);
+
+    let failed = r#"{"status":{"phase":"Failed"}}"#;
+    let patch = ["patch", "pod", "driver", "--subresource=status", "--type=merge", "-p", failed];
+    member(&local, "web-1-v1", &patch);
+    local.wait_for("secret", "web-1-v1", BOUND, is_retired);
+    local.wait_for("cell", "web", BOUND, says(&["Pod default/driver failed", "EMR virtual cluster abc123"]));
+}

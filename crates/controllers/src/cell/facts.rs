@@ -102,7 +102,7 @@ impl Questions {
             let (ready, message) = match answers.get(question)? {
                 Answer::Workload(readiness) => (readiness.ready, readiness.message.clone()),
                 Answer::Unknown(message) => (false, message.clone()),
-                Answer::Unfinished(_) | Answer::QuietSince(_) => return None,
+                Answer::Jobs(_) | Answer::QuietSince(_) => return None,
             };
             Some(Workload { ready, message, ..unseen.clone() })
         });
@@ -129,6 +129,7 @@ impl Questions {
                     _ => None,
                 }),
                 unfinished_jobs: unfinished_jobs(questions, answers),
+                notes: notes(questions, answers),
                 weight_elsewhere: arn(name).is_none_or(|arn| weighted.contains(&arn)),
                 marked: self.marked.contains(name),
             };
@@ -143,10 +144,21 @@ fn unfinished_jobs(questions: &[Question], answers: &BTreeMap<Question, Answer>)
     let gates = questions.iter().filter(|question| matches!(question, Question::Unfinished { .. }));
     gates
         .map(|question| match answers.get(question) {
-            Some(Answer::Unfinished(count)) => Some(*count),
+            Some(Answer::Jobs(jobs)) => Some(jobs.unfinished),
             _ => None,
         })
         .try_fold(0u32, |sum, count| Some(sum.saturating_add(count?)))
+}
+
+/// What people should know of the jobs of all gates.
+fn notes(questions: &[Question], answers: &BTreeMap<Question, Answer>) -> Vec<String> {
+    let gates = questions.iter().filter(|question| matches!(question, Question::Unfinished { .. }));
+    let told = gates.flat_map(|question| match answers.get(question) {
+        Some(Answer::Jobs(jobs)) => jobs.notes.clone(),
+        Some(Answer::Unknown(message)) => vec![format!("its jobs are not known: {message}")],
+        _ => Vec::new(),
+    });
+    told.collect()
 }
 
 /// Whether a group has another version than serves.

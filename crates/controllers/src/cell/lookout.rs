@@ -22,8 +22,9 @@ use okra_domain::TargetGroupArn;
 use okra_domain::cell::WorkloadReference;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::jobs::Jobs;
 use super::quiet::{self, Traffic};
-use super::readiness::{Readiness, is_finished, readiness, resource_of};
+use super::readiness::{Readiness, readiness, resource_of};
 use crate::Context;
 use crate::chain::chain;
 use crate::failure::Retries;
@@ -81,8 +82,8 @@ impl Question {
 pub enum Answer {
     /// Of a workload.
     Workload(Readiness),
-    /// So many Jobs and Pods.
-    Unfinished(u32),
+    /// The Jobs and Pods of a gate.
+    Jobs(Jobs),
     /// No request since.
     QuietSince(Timestamp),
     /// The cluster or CloudWatch did not say.
@@ -250,8 +251,7 @@ impl Task {
         let watches =
             vec![("Job", of("batch", "Job", "jobs"), config()), ("Pod", of("", "Pod", "pods"), config())];
         self.follow(watches, |objects| {
-            let unfinished = objects.values().filter(|(kind, object)| !is_finished(kind, object)).count();
-            Answer::Unfinished(u32::try_from(unfinished).unwrap_or(u32::MAX))
+            Answer::Jobs(Jobs::of(objects.values().map(|(kind, object)| (*kind, object))))
         })
         .await
     }

@@ -4,6 +4,7 @@
 
 mod act;
 mod facts;
+mod jobs;
 mod lookout;
 mod quiet;
 mod readiness;

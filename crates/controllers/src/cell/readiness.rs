@@ -78,6 +78,15 @@ pub fn is_finished(kind: &str, object: &DynamicObject) -> bool {
     }
 }
 
+/// Whether a Job or Pod has ended badly.
+pub fn is_failed(kind: &str, object: &DynamicObject) -> bool {
+    let status = &object.data["status"];
+    match kind {
+        "Job" => condition(status, "Failed").ready,
+        _ => status["phase"] == "Failed",
+    }
+}
+
 /// Argo Rollouts writes the generation as text.
 fn rollout(object: &DynamicObject, status: &Value) -> Readiness {
     let seen = status["observedGeneration"].as_str().and_then(|text| text.parse().ok());

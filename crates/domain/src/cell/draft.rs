@@ -20,6 +20,9 @@ use crate::reason::Reason;
 use crate::version::Version;
 use crate::weight::Weight;
 
+/// Between a sentence of the message and the next.
+const NOTE: &str = "; ";
+
 /// A plan in the making.
 pub(super) struct Draft<'v, 'a> {
     pub view: &'v View<'a>,
@@ -41,6 +44,10 @@ pub(super) struct Draft<'v, 'a> {
     pub block: Vec<Block>,
     pub unblock: Vec<Version>,
     pub retire: Vec<String>,
+    /// What the message of a Cell at rest says besides.
+    pub notes: Vec<String>,
+    /// Whether it goes on saying what it said, where there is nothing new.
+    pub notes_stay: bool,
     pub status_first: bool,
     pub needs_fresh_view: bool,
     wake_at: Option<Timestamp>,
@@ -67,6 +74,8 @@ impl<'v, 'a> Draft<'v, 'a> {
             block: Vec::new(),
             unblock: Vec::new(),
             retire: Vec::new(),
+            notes: Vec::new(),
+            notes_stay: false,
             status_first: false,
             needs_fresh_view: false,
             wake_at: None,
@@ -161,7 +170,8 @@ impl<'v, 'a> Draft<'v, 'a> {
             self.status.message = sentence(first);
         } else {
             self.status.reason = None;
-            self.status.message = at_rest(&self.status, &entries);
+            let rest = at_rest(&self.status, &entries);
+            self.status.message = with_notes(rest, &self.notes, self.notes_stay, &self.view.status.message);
         }
         self.status.conditions = conditions::conditions(self.view, &self.findings, &self.status);
         // It moves only together with another field, or every pass wakes the next.
@@ -375,6 +385,20 @@ fn sentence(explanation: &Explanation) -> String {
 }
 
 /// What a Cell at rest says.
+/// A sentence with notes behind it. `before` is the message so far: of a
+/// cluster that was let go nothing new comes, and what failed in it is still
+/// worth knowing.
+fn with_notes(sentence: String, notes: &[String], stay: bool, before: &str) -> String {
+    let said =
+        before.strip_prefix(&sentence).filter(|said| stay && said.starts_with(NOTE) && !sentence.is_empty());
+    match (notes, said) {
+        ([], Some(said)) => sentence + said,
+        ([], None) => sentence,
+        _ if sentence.is_empty() => notes.join(NOTE),
+        _ => format!("{sentence}{NOTE}{}", notes.join(NOTE)),
+    }
+}
+
 fn at_rest(status: &Status, entries: &[PlannedEntry]) -> String {
     let serving = entries.iter().filter(|entry| entry.weight > 0).count();
     match (&status.stable_version, status.phase) {

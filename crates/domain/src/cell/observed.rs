@@ -103,6 +103,8 @@ pub struct RetirementObservation {
     pub quiet_since: Option<Timestamp>,
     /// Jobs and Pods that match the gates and are not finished; `None` = unknown.
     pub unfinished_jobs: Option<u32>,
+    /// What people should know of them: which hold the cluster, which failed.
+    pub notes: Vec<String>,
     /// Whether another Cell gives it weight.
     pub weight_elsewhere: bool,
     /// Whether its cluster is already marked.

@@ -23,6 +23,8 @@ pub(super) fn settle(draft: &mut Draft<'_, '_>) {
         if let Some(stable) = &stable {
             let retirement = retirement::retire(view, &draft.members, stable);
             draft.retire = retirement.clusters;
+            draft.notes.extend(retirement.notes);
+            draft.notes_stay = retirement.some_marked;
             if let Some(next) = retirement.next {
                 draft.wake(next);
             }

@@ -12,6 +12,10 @@ use crate::version::ServedVersion;
 pub(super) struct Retirement {
     pub clusters: Vec<String>,
     pub next: Option<Timestamp>,
+    /// What people should know of those that are not marked yet.
+    pub notes: Vec<String>,
+    /// Whether some are marked, of which nothing more is asked.
+    pub some_marked: bool,
 }
 
 /// Judges the clusters of older versions: every target group of a cluster
@@ -26,8 +30,20 @@ pub(super) fn retire(view: &View<'_>, members: &Members<'_>, stable: &ServedVers
             members.list.iter().filter(|member| cluster(member) == Some(name)).collect();
         let old = of_cluster.iter().all(|member| member.side == Side::Off && member.version < *stable);
         let marked = of_cluster.iter().any(|member| observation(member).is_some_and(|seen| seen.marked));
+        retirement.some_marked |= old && marked;
         if !old || marked {
             continue;
+        }
+        let mut said: Vec<&str> = of_cluster
+            .iter()
+            .filter_map(|member| observation(member))
+            .flat_map(|seen| &seen.notes)
+            .map(String::as_str)
+            .collect();
+        said.sort_unstable();
+        said.dedup();
+        if !said.is_empty() {
+            retirement.notes.push(format!("cluster {name}: {}", said.join(", ")));
         }
         let due: Option<Vec<Timestamp>> = of_cluster.iter().map(|member| quiet_at(view, member)).collect();
         match due.and_then(|due| due.into_iter().max()) {

@@ -75,6 +75,7 @@ fn until_quiet_waits_for_the_last_request() {
     let quiet = RetirementObservation {
         quiet_since: Some(world.now - jiff::SignedDuration::from_secs(300)),
         unfinished_jobs: None,
+        notes: vec![],
         weight_elsewhere: false,
         marked: false,
     };

@@ -170,6 +170,7 @@ fn old_clusters_are_marked_when_all_their_gates_hold() {
     let quiet = RetirementObservation {
         quiet_since: Some(world.now),
         unfinished_jobs: Some(0),
+        notes: vec![],
         weight_elsewhere: false,
         marked: false,
     };
@@ -189,6 +190,35 @@ fn old_clusters_are_marked_when_all_their_gates_hold() {
         world.group_mut("a1").retirement = Some(change);
         assert!(world.plan().retire.is_empty());
     }
+}
+
+#[test]
+fn sc_08_a_failed_job_holds_nothing_and_is_named_until_its_cluster_is_marked() {
+    let mut world = World::serving(1, table_steps(), 2, &[("a1", 0), ("b1", 100)], &["a1", "b1"])
+        .spec(|spec| spec.retirement.watches_jobs = true);
+    let seen = |unfinished, note: &str| RetirementObservation {
+        quiet_since: Some(jiff::Timestamp::UNIX_EPOCH),
+        unfinished_jobs: Some(unfinished),
+        notes: vec![note.to_owned()],
+        weight_elsewhere: false,
+        marked: false,
+    };
+    world.group_mut("a1").retirement = Some(seen(1, "Pod spark/driver not finished"));
+    let held = world.pass();
+    assert!(held.retire.is_empty());
+    assert!(
+        held.status.message.ends_with("; cluster cluster-a1: Pod spark/driver not finished"),
+        "{}",
+        held.status.message
+    );
+    world.group_mut("a1").retirement = Some(seen(0, "Pod spark/driver failed"));
+    let released = world.pass();
+    assert_eq!((&*released.retire, released.phase()), (&["cluster-a1".to_owned()][..], Phase::Completed));
+    assert!(released.status.message.ends_with("Pod spark/driver failed"), "{}", released.status.message);
+    let said = released.status.message;
+    let marked = RetirementObservation { marked: true, notes: vec![], ..seen(0, "") };
+    world.group_mut("a1").retirement = Some(marked);
+    assert_eq!(world.pass().status.message, said, "what failed is still worth knowing");
 }
 
 #[test]
