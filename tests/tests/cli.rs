@@ -88,6 +88,9 @@ fn a_rollout_by_hand_from_its_first_pause_to_its_rollback() {
         phase(cell, "Completed") && cell["status"]["stableVersion"] == "1.0.0"
     });
     assert!(okra(&local, 0, &["get", "web"]).contains("pinned to 1.0.0"));
+    let history = document(&okra(&local, 0, &["history", "web", "-o", "json"]));
+    assert_eq!(history[0]["outcome"], "RolledBack", "{history}");
+    assert_eq!(history[0]["message"], "spec.version asked for 1.0.0: checkout is slow");
 
     // Blocked, 2.0.0 does not come back when the pin goes.
     assert!(

@@ -69,6 +69,9 @@ pub const CONTROLLER_INSTANCE_ID: &str = "okra";
 pub const ANNOTATION_ADOPT: &str = "okra.mumo.co/adopt";
 /// One command of a human, JSON ([`crate::cell::Command`]).
 pub const ANNOTATION_COMMAND: &str = "okra.mumo.co/command";
+/// The last change of a Cell's spec by a verb: JSON `{verb, by, reason, at,
+/// version}`, for people and for the history.
+pub const ANNOTATION_LAST_CHANGE: &str = "okra.mumo.co/last-change";
 /// The cluster in which an AnalysisRun's jobs or an Experiment's pods run.
 pub const ANNOTATION_CLUSTER: &str = "okra.mumo.co/cluster";
 /// Metric fields that an installed upstream CRD would prune (`spec/analysis.md` 2.10).

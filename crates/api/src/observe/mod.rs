@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::ResourceExt as _;
 use okra_domain::cell::{
-    BlockedVersion, CellIdentity, Component, LiveRule, Observed, RetirementObservation, Spec, SpecError,
-    Status, WeightMode, Workload,
+    BlockedVersion, CellIdentity, Component, LiveRule, Observed, PinWord, RetirementObservation, Spec,
+    SpecError, Status, WeightMode, Workload,
 };
 
 pub(crate) use components::is_endless;
@@ -24,7 +24,7 @@ pub use status::domain_status;
 
 use crate::cell::{Cell, CellStatus};
 use crate::lenient::Lenient;
-use crate::names::GROUP;
+use crate::names::{ANNOTATION_LAST_CHANGE, GROUP};
 use crate::{
     AWSApplicationLoadBalancerConfig, AWSNetworkLoadBalancerConfig, AWSTargetGroup, AnalysisRun, Experiment,
     Pause, VersionBlocklist,
@@ -122,7 +122,7 @@ pub fn observe(view: &CellView<'_>) -> Observed {
 fn desired_and_recorded(view: &CellView<'_>) -> (Spec, Status) {
     match view.cell {
         Lenient::Valid(cell) => (
-            domain_spec(&cell.spec, view.facts.weight_mode),
+            Spec { pin_word: pin_word(cell), ..domain_spec(&cell.spec, view.facts.weight_mode) },
             cell.status.as_ref().map(domain_status).unwrap_or_default(),
         ),
         Lenient::Malformed(malformed) => {
@@ -133,6 +133,15 @@ fn desired_and_recorded(view: &CellView<'_>) -> (Spec, Status) {
             (Spec { errors: vec![error], ..Spec::default() }, domain_status(&status))
         }
     }
+}
+
+/// Who pinned the Cell and why: a word that came with this pin, not with an older one.
+fn pin_word(cell: &Cell) -> Option<PinWord> {
+    let text = cell.annotations().get(ANNOTATION_LAST_CHANGE)?;
+    let change: serde_json::Value = serde_json::from_str(text).ok()?;
+    let said = |field: &str| change[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    (said("version").is_some() && said("version") == cell.spec.version)
+        .then(|| PinWord { by: said("by"), why: said("reason") })
 }
 
 fn metadata(cell: &Lenient<Cell>) -> &ObjectMeta {

@@ -87,6 +87,7 @@ pub fn domain_spec(cell: &CellSpec, weight_mode: WeightMode) -> Spec {
         listener: listener(cell, &mut errors),
         replicas: replicas(cell, &mut errors),
         pin: pin(cell, &mut errors),
+        pin_word: None,
         steps,
         background,
         approval: errors.word("spec.updateStrategy.canary.approval", approval, Approval::Automatic),

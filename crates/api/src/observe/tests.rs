@@ -322,6 +322,22 @@ fn a_command_is_read_or_reported() {
 }
 
 #[test]
+fn a_word_belongs_to_the_pin_that_it_came_with() {
+    let word = |pin: &str| {
+        let change = json!({"verb": "Rollback", "by": "ann", "reason": "slow", "version": "1.0.0"});
+        let cell = json!({
+            "metadata": {"name": "web", "annotations": {"okra.mumo.co/last-change": change.to_string()}},
+            "spec": {"version": pin},
+        });
+        let mut folder = folder(&[]);
+        folder.cells = vec![Lenient::from_value(cell)];
+        observe(&crate::offline::view(&folder, &folder.cells[0])).spec.pin_word
+    };
+    assert_eq!(word("1.0.0"), Some(PinWord { by: Some("ann".into()), why: Some("slow".into()) }));
+    assert_eq!(word("2.0.0"), None, "somebody else pinned it since");
+}
+
+#[test]
 fn a_malformed_cell_keeps_its_status_and_says_what_is_wrong() {
     let mut folder = folder(&[]);
     let cell = json!({"metadata": {"name": "web"}, "spec": {"replicas": "two"}, "status": {"stableVersion": "1.0.0"}});

@@ -62,7 +62,7 @@ pub use planner::plan;
 pub use slots::SLOTS;
 pub use spec::{
     Approval, BackgroundAnalysis, DeadlineAction, DeletionPolicy, DriftPolicy, Executor, ListenerPart,
-    ReadinessGates, RetirementGates, Spec, SpecError, StickyPolicy, Supersede, WorkloadReference,
+    PinWord, ReadinessGates, RetirementGates, Spec, SpecError, StickyPolicy, Supersede, WorkloadReference,
 };
 pub use status::{
     AnalysisVerdict, HistoryEntry, Outcome, PassedStep, Role, RolloutKind, RunningRollout, Status,

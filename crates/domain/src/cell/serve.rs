@@ -332,11 +332,16 @@ fn close_takeover(draft: &mut Draft<'_, '_>, running: &Running, kind: RolloutKin
             (Outcome::FailedOver, Some(Reason::FailedOver))
         }
     };
+    let word = draft.view.spec.pin_word.clone().filter(|_| kind == RolloutKind::Rollback).unwrap_or_default();
     let message = match kind {
-        RolloutKind::Rollback => format!("spec.version asked for {}", running.version()),
+        RolloutKind::Rollback => {
+            let why = word.why.map(|why| format!(": {why}")).unwrap_or_default();
+            format!("spec.version asked for {}{why}", running.version())
+        }
         RolloutKind::FailOver | RolloutKind::Rollout | RolloutKind::Withdrawal => {
             "what served was gone".to_owned()
         }
     };
-    history::close(draft.view, &mut draft.status, running, Ending { outcome, by: None, reason, message });
+    let ending = Ending { outcome, by: word.by, reason, message };
+    history::close(draft.view, &mut draft.status, running, ending);
 }

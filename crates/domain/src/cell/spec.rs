@@ -40,6 +40,8 @@ pub struct Spec {
     pub progress_deadline_seconds: u64,
     /// What happens when that wait is over.
     pub progress_deadline_action: DeadlineAction,
+    /// Who pinned it and why, where they said so.
+    pub pin_word: Option<PinWord>,
     /// When a canary target group may take weight.
     pub readiness: ReadinessGates,
     /// When an old cluster counts as retired.
@@ -74,6 +76,7 @@ impl Default for Spec {
             sticky: StickyPolicy::Wait,
             progress_deadline_seconds: 600,
             progress_deadline_action: DeadlineAction::Report,
+            pin_word: None,
             readiness: ReadinessGates::default(),
             retirement: RetirementGates::default(),
             paused: false,
@@ -83,6 +86,15 @@ impl Default for Spec {
             history_limit: 10,
         }
     }
+}
+
+/// Who asked for `spec.version`, and why.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PinWord {
+    /// Who.
+    pub by: Option<String>,
+    /// Why.
+    pub why: Option<String>,
 }
 
 /// One reason why a spec cannot be followed.

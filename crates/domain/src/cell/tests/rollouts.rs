@@ -344,6 +344,20 @@ fn a_pin_to_a_blocked_version_does_not_keep_its_weight_alive() {
 }
 
 #[test]
+fn the_history_says_who_pinned_and_why() {
+    let mut world =
+        World::serving(1, table_steps(), 2, &[("a1", 0), ("b1", 100)], &["a1", "b1"]).spec(|spec| {
+            spec.pin = Some(v(1));
+            spec.pin_word = Some(PinWord { by: Some("ann".into()), why: Some("checkout is slow".into()) });
+        });
+    world.pass();
+    world.confirm();
+    let entry = world.run().status.history[0].clone();
+    assert_eq!((entry.outcome, entry.by.as_deref()), (Some(Outcome::RolledBack), Some("ann")));
+    assert_eq!(entry.message, "spec.version asked for 1.0.0: checkout is slow");
+}
+
+#[test]
 fn a_takeover_ends_although_a_pin_that_cannot_be_followed_came_between() {
     let mut world = World::serving(1, table_steps(), 2, &[("a1", 0), ("b1", 100)], &["a1", "b1"])
         .spec(|spec| spec.pin = Some(v(1)));

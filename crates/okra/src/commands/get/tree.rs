@@ -8,13 +8,12 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 use okra_api::AnalysisRun;
 use okra_api::cell::{Cell, CellStatus, CellWeight};
-use okra_api::names::{LABEL_BINDING_CLUSTER, LABEL_ROLLOUT_ID};
+use okra_api::names::{ANNOTATION_LAST_CHANGE, LABEL_BINDING_CLUSTER, LABEL_ROLLOUT_ID};
 use okra_domain::ServedVersion;
 
 use super::metrics;
 use super::picture::Picture;
 use super::steps;
-use crate::commands::verbs::ANNOTATION_CHANGE;
 use crate::look::{Look, Mood, span, wrapped};
 
 /// The whole picture of one Cell.
@@ -77,7 +76,7 @@ fn head(cell: &Cell, status: &CellStatus, now: Timestamp, look: Look) -> Vec<Str
 /// Who paused or pinned the Cell by a verb, and why.
 fn last_change(cell: &Cell) -> Option<String> {
     let held = cell.spec.paused == Some(true) || cell.spec.version.is_some();
-    let text = cell.annotations().get(ANNOTATION_CHANGE).filter(|_| held)?;
+    let text = cell.annotations().get(ANNOTATION_LAST_CHANGE).filter(|_| held)?;
     let change: serde_json::Value = serde_json::from_str(text).ok()?;
     let by = change["by"].as_str().map_or_else(String::new, |by| format!(" by {by}"));
     let why = change["reason"].as_str().map_or_else(String::new, |why| format!(": {why}"));

@@ -13,17 +13,13 @@ use clap::Args;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
 use okra_api::cell::{Cell, CellStatus};
-use okra_api::names::FIELD_MANAGER;
+use okra_api::names::{ANNOTATION_LAST_CHANGE, FIELD_MANAGER};
 use okra_clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use super::connect::connect;
 use crate::cli::Target;
 use crate::output::{self, Exit};
-
-/// Annotation that keeps who last changed the spec by a verb, and why; for
-/// people, never read by a controller.
-pub const ANNOTATION_CHANGE: &str = "okra.mumo.co/last-change";
 
 /// Flags of every verb.
 #[derive(Debug, Args)]
@@ -180,8 +176,9 @@ fn author() -> Option<String> {
 fn spec_patch(args: &VerbArgs, verb: &str, spec: &Value) -> Value {
     let change = json!({
         "verb": verb, "by": author(), "reason": args.reason, "at": SystemClock::new().now().to_string(),
+        "version": spec["version"],
     });
-    json!({"metadata": {"annotations": {ANNOTATION_CHANGE: change.to_string()}}, "spec": spec})
+    json!({"metadata": {"annotations": {ANNOTATION_LAST_CHANGE: change.to_string()}}, "spec": spec})
 }
 
 async fn write(cells: &Api<Cell>, args: &VerbArgs, patch: &Value) -> anyhow::Result<Cell> {
