@@ -96,6 +96,44 @@ fn sc_01_sessions_in_redis_are_whole_at_every_step() {
     assert_eq!((&answers[0]["body"], &answers[1]["body"]), (&json!([]), &json!(written)));
 }
 
+/// Tasks without nodes: three `ip` targets a version, one table outside. That
+/// nodes of Fargate are no targets is asserted where nodes are selected.
+#[test]
+fn sc_18_what_was_written_is_read_on_both_sides_through_the_whole_swap() {
+    let table = Redis::start();
+    let tasks =
+        |version| -> Vec<Application> { (0..3).map(|_| Application::start(&table, version)).collect() };
+    let addresses = |tasks: &[Application]| -> Vec<_> { tasks.iter().map(Application::address).collect() };
+    let (old, new) = (tasks("1.0.0"), tasks("2.0.0"));
+    let local = LocalMode::up(&FLAGS);
+    let world = World::build(&local);
+    let administrator = Principal::default();
+    world.add_cluster_of(&local, &administrator, "web-1-v1", "1.0.0", &addresses(&old));
+    let pause = json!({"pause": {"duration": "2s"}});
+    let steps = json!([{"setWeight": 30}, pause, {"setWeight": 70}, pause]);
+    local.apply(&[target_group_set(), cell(&world, 1, &steps)]);
+    local.wait_for("cell", "web", BOUND, completed("1.0.0"));
+    world.add_cluster_of(&local, &administrator, "web-1-v2", "2.0.0", &addresses(&new));
+
+    let request = |method: &str, body: &str| json!({"method": method, "path": "/items", "session": "items", "body": body});
+    let mut written: Vec<String> = Vec::new();
+    let mut served = std::collections::BTreeMap::<String, usize>::new();
+    eventually("the end of the swap", BOUND, || {
+        written.push(format!("item {}", written.len()));
+        let mut requests = vec![request("POST", &written[written.len() - 1])];
+        requests.extend((0..6).map(|_| request("GET", "")));
+        let answers = ask(world.address, HOST, &json!(requests));
+        assert_eq!(answers[0]["status"], 201, "{answers:?}");
+        for answer in &answers[1..] {
+            assert_eq!((&answer["status"], &answer["body"]), (&json!(200), &json!(written)));
+            *served.entry(answer["version"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+        }
+        let cell = local.object("cell", "web").ok_or("no Cell")?;
+        if completed("2.0.0")(&cell) { Ok(()) } else { Err(cell["status"]["message"].to_string()) }
+    });
+    assert_eq!(served.keys().collect::<Vec<_>>(), ["1.0.0", "2.0.0"], "both sides were read: {served:?}");
+}
+
 #[test]
 fn sc_11_each_raise_waits_for_a_human() {
     let local = LocalMode::up(&FLAGS);
