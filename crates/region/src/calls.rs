@@ -10,13 +10,15 @@ use http::header::CONTENT_ENCODING;
 use http::request::Parts;
 
 use crate::context::new_id;
+use crate::faults::FaultKind;
 use crate::identity::Principal;
 use crate::journal::{Call, Detail, JOURNAL_PARAMETERS, Outcome};
 use crate::protocol::{self, Answer, Protocol};
 use crate::sigv4::SignedRequest;
+use crate::state::State;
 use crate::wire::{self, Fault, Input, Members, Value};
 use crate::world::World;
-use crate::{cloudwatch, eks, elbv2, sts};
+use crate::{cloudwatch, eks, elbv2, faults, sts};
 
 /// Largest body after decompression. PutMetricData, the largest request of the
 /// services here, is limited to 1 MB on AWS.
@@ -147,7 +149,7 @@ async fn attempt(
     let understood = understand(protocol, parts, body)?;
     call.action = understood.action.clone();
     call.parameters = parameters(&understood.input);
-    let output = carry_out(world, *service, &understood, &signed.principal).await?;
+    let output = carry_out_on_such_a_day(world, *service, &understood, &signed.principal).await?;
     if *service == Service::LoadBalancing {
         call.detail = elbv2::detail(&understood.action, &Input::new(&understood.input), &output);
     }
@@ -218,17 +220,58 @@ fn decompress(parts: &Parts, body: &Bytes) -> Result<Bytes, Fault> {
     Ok(plain.into())
 }
 
-async fn carry_out(
+/// Carries a call out, unless a fault befalls it.
+async fn carry_out_on_such_a_day(
     world: &Arc<World>,
     service: Service,
     understood: &Understood,
     caller: &Principal,
 ) -> Result<Members, Fault> {
+    let none = Members::new();
+    let (action, input) = (understood.action.as_str(), understood.input.members().unwrap_or(&none));
+    let Some(kind) = world.faults.draw(world.options.chance.as_ref(), action, input) else {
+        return carry_out(world, service, understood, caller, &world.state()).await;
+    };
+    tracing::debug!(action, fault = kind.word(), "a fault befalls a call");
+    let state = if kind == FaultKind::StaleRead { world.stale_state() } else { world.state() };
+    match kind {
+        FaultKind::Throttle => Err(faults::throttled(service == Service::Eks)),
+        FaultKind::Error => Err(faults::unavailable()),
+        FaultKind::TimeoutBefore => Err(hang(world).await),
+        FaultKind::TimeoutAfter => {
+            carry_out(world, service, understood, caller, &state).await?;
+            Err(hang(world).await)
+        }
+        FaultKind::StaleRead => carry_out(world, service, understood, caller, &state).await,
+        FaultKind::PartialPage => {
+            let input = Value::Structure(faults::with_short_pages(action, input.clone()));
+            let short = Understood { action: understood.action.clone(), input };
+            carry_out(world, service, &short, caller, &state).await
+        }
+        FaultKind::Flap => carry_out(world, service, understood, caller, &state).await.map(faults::unhealthy),
+        FaultKind::Vanish => Err(faults::not_found(action, input).unwrap_or_else(faults::unavailable)),
+    }
+}
+
+/// No answer, for longer than callers wait.
+async fn hang(world: &World) -> Fault {
+    let _ = world.stop.run_until_cancelled(world.options.clock.sleep(faults::HANG)).await;
+    faults::unavailable()
+}
+
+/// Carries a call out; reads are of this state.
+async fn carry_out(
+    world: &Arc<World>,
+    service: Service,
+    understood: &Understood,
+    caller: &Principal,
+    state: &State,
+) -> Result<Members, Fault> {
     let input = Input::new(&understood.input);
     let context = world.context(caller);
     match service {
         Service::LoadBalancing => match elbv2::handler(&understood.action) {
-            Some(elbv2::Handler::Read(read)) => read(&world.state().elb, &input, &context),
+            Some(elbv2::Handler::Read(read)) => read(&state.elb, &input, &context),
             Some(elbv2::Handler::Write(write)) => {
                 world.change(|state| write(&mut state.elb, &input, &context)).await
             }
@@ -239,7 +282,7 @@ async fn carry_out(
             "AssumeRole" => world.change(|state| sts::assume_role(state, &input, &context)).await,
             other => Err(invalid_action(other, "2011-06-15")),
         },
-        Service::Eks => carry_out_eks(world, &understood.action, &input, caller).await,
+        Service::Eks => carry_out_eks(world, &understood.action, &input, caller, state).await,
         Service::CloudWatch => cloudwatch::carry_out(world, &understood.action, &input),
     }
 }
@@ -249,10 +292,11 @@ async fn carry_out_eks(
     action: &str,
     input: &Input<'_>,
     caller: &Principal,
+    state: &State,
 ) -> Result<Members, Fault> {
     let context = world.context(caller);
     let output = match eks::handler(action) {
-        Some(eks::Handler::Read(read)) => read(&world.state().eks, input, &context),
+        Some(eks::Handler::Read(read)) => read(&state.eks, input, &context),
         Some(eks::Handler::Write(write)) => {
             world.change(|state| write(&mut state.eks, input, &context)).await
         }

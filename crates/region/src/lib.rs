@@ -24,6 +24,7 @@ mod context;
 pub mod dataplane;
 mod eks;
 mod elbv2;
+mod faults;
 mod identity;
 mod journal;
 mod options;
@@ -39,6 +40,7 @@ mod wire;
 mod world;
 
 pub use clock::{Chance, Clock, SeededChance, SystemClock};
+pub use faults::{FaultKind, FaultRate};
 pub use journal::{
     Call, Detail, ForwardWeights, JOURNAL_CAPACITY, JOURNAL_PARAMETERS, Moment, Outcome, Subscription,
 };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Chance, Clock, SeededChance, SystemClock};
+use crate::faults::FaultRate;
 use crate::provision::ClusterProvisioner;
 
 /// The access key id that [`Options::new`] accepts.
@@ -38,6 +39,8 @@ pub struct Options {
     pub clusters: Arc<dyn ClusterProvisioner>,
     /// Durations that AWS fixes and a demo shortens.
     pub timing: Timing,
+    /// Faults that are in force from the start.
+    pub faults: Vec<FaultRate>,
 }
 
 impl Options {
@@ -59,6 +62,7 @@ impl Options {
             chance: Arc::new(SeededChance::from_system()),
             clusters,
             timing: Timing::default(),
+            faults: Vec::new(),
         }
     }
 }

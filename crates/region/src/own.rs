@@ -3,11 +3,16 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `GET /_okra/health` | `{"status": "ok"}` |
+//! | `GET /_okra/faults` | the faults in force: `{"throttle": 0.1}` |
+//! | `POST /_okra/faults` | sets rates, as JSON like the answer; 0 ends a fault, the others stay |
+//! | `DELETE /_okra/faults` | ends all faults |
 //! | `GET /_okra/statistics/targetgroups/NAMES?seconds=1` | what happened there in the last whole seconds |
 //!
 //! NAMES are names of target groups, or `targetgroup/NAME/ID` as CloudWatch's
 //! dimensions have it, separated by commas: the groups of one version count together.
+//! A body must say that it is JSON, which a web page elsewhere cannot without being asked first.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,6 +24,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::dataplane::{Counter, SECONDS_KEPT, Statistics};
+use crate::faults::FaultRate;
 use crate::protocol::Answer;
 use crate::wire::query_pairs;
 use crate::world::World;
@@ -30,8 +36,11 @@ pub(crate) const PREFIX: &str = "/_okra/";
 /// a moment after, and asked in between it would look empty.
 const SETTLE: SignedDuration = SignedDuration::from_millis(50);
 
-pub(crate) fn serve(world: &World, parts: &Parts) -> Answer {
+pub(crate) fn serve(world: &World, parts: &Parts, body: &Bytes) -> Answer {
     let path = parts.uri.path().trim_start_matches(PREFIX);
+    if path == "faults" {
+        return faults(world, parts, body);
+    }
     if parts.method != Method::GET {
         return problem(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not allowed here", parts.method));
     }
@@ -42,6 +51,36 @@ pub(crate) fn serve(world: &World, parts: &Parts) -> Answer {
         Some(name) => statistics(world, name, parts.uri.query().unwrap_or_default()),
         None => problem(StatusCode::NOT_FOUND, format!("there is nothing at {}", parts.uri.path())),
     }
+}
+
+fn faults(world: &World, parts: &Parts, body: &Bytes) -> Answer {
+    match parts.method {
+        Method::GET => {}
+        Method::DELETE => world.faults.clear(),
+        Method::POST => {
+            let kind =
+                parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+            if !kind.starts_with("application/json") {
+                let message = "send JSON, with content-type: application/json".to_owned();
+                return problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+            }
+            match rates(body) {
+                Ok(rates) => rates.into_iter().for_each(|rate| world.faults.set(rate)),
+                Err(message) => return problem(StatusCode::BAD_REQUEST, message),
+            }
+        }
+        _ => return problem(StatusCode::METHOD_NOT_ALLOWED, format!("{} is not allowed here", parts.method)),
+    }
+    let in_force = world.faults.in_force();
+    let rates: BTreeMap<&str, f64> = in_force.iter().map(|fault| (fault.kind.word(), fault.rate)).collect();
+    answer(StatusCode::OK, &json!(rates))
+}
+
+/// All rates of a body, or what is wrong with one.
+fn rates(body: &Bytes) -> Result<Vec<FaultRate>, String> {
+    let read: Result<BTreeMap<String, f64>, _> = serde_json::from_slice(body);
+    let read = read.map_err(|error| format!("the body must be like {{\"throttle\": 0.1}}: {error}"))?;
+    read.into_iter().map(|(kind, rate)| FaultRate::new(kind.parse()?, rate)).collect()
 }
 
 /// `web` in `web` and in `targetgroup/web/0123456789abcdef`.

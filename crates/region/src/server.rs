@@ -99,7 +99,7 @@ async fn answer(world: Arc<World>, request: Request<Incoming>) -> Result<Answer,
         }
     };
     if parts.uri.path().starts_with(own::PREFIX) {
-        return Ok(own::serve(&world, &parts));
+        return Ok(own::serve(&world, &parts, &body));
     }
     // On a task of its own: a client that goes away must not stop a call
     // between storing a change and showing it.

@@ -1,6 +1,7 @@
 //! The state of a running region and the one way to change it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
@@ -11,6 +12,7 @@ use crate::cloudwatch::UserMetrics;
 use crate::context::Context;
 use crate::dataplane::DataPlane;
 use crate::elbv2;
+use crate::faults::{Faults, STALE};
 use crate::identity::{Keys, Principal};
 use crate::journal::{Journal, Moment};
 use crate::options::Options;
@@ -25,24 +27,30 @@ pub(crate) struct World {
     pub(crate) dataplane: DataPlane,
     pub(crate) journal: Journal,
     pub(crate) metrics: UserMetrics,
+    pub(crate) faults: Faults,
     /// Ends everything when cancelled.
     pub(crate) stop: CancellationToken,
     /// Everything that runs on its own.
     pub(crate) tasks: TaskTracker,
     state: ArcSwap<State>,
+    /// The state before the last change, and when that was on the monotonic clock.
+    former: ArcSwap<(Arc<State>, Duration)>,
     writer: Mutex<()>,
     snapshot: Snapshot,
 }
 
 impl World {
     pub(crate) fn new(options: Options, state: State, snapshot: Snapshot, metrics: UserMetrics) -> Self {
+        let state = Arc::new(state);
         Self {
             dataplane: DataPlane::new(options.clock.clone(), options.chance.clone()),
             journal: Journal::new(),
             metrics,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
-            state: ArcSwap::from_pointee(state),
+            former: ArcSwap::from_pointee((state.clone(), Duration::ZERO)),
+            state: ArcSwap::new(state),
+            faults: Faults::new(&options.faults),
             writer: Mutex::new(()),
             snapshot,
             options,
@@ -52,6 +60,14 @@ impl World {
     /// The state as it is now.
     pub(crate) fn state(&self) -> Arc<State> {
         self.state.load_full()
+    }
+
+    /// The state as a stale read has it: before the last change, if that was a moment ago.
+    pub(crate) fn stale_state(&self) -> Arc<State> {
+        let former = self.former.load();
+        let (state, changed) = former.as_ref();
+        let recent = self.options.clock.monotonic().saturating_sub(*changed) < STALE;
+        if recent { state.clone() } else { self.state() }
     }
 
     /// Both clocks.
@@ -83,6 +99,7 @@ impl World {
         self.store(&after).await?;
         let served = (after.elb != before.elb).then(|| elbv2::topology(&after.elb));
         self.state.store(Arc::new(after));
+        self.former.store(Arc::new((before, self.options.clock.monotonic())));
         if let Some(topology) = served {
             for error in self.dataplane.apply(topology) {
                 tracing::error!(listener = error.listener, address = %error.address, cause = %error.source, "listener does not listen");

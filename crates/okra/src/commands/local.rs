@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use okra_clock::{SharedClock, SystemClock};
-use okra_region::Timing;
+use okra_region::{FaultRate, Timing};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Logging;
@@ -39,7 +39,7 @@ pub struct LocalArgs {
 #[derive(Debug, Subcommand)]
 enum LocalCommand {
     /// Start it, and stay until interrupted
-    Up(UpArgs),
+    Up(Box<UpArgs>),
     /// Say what runs where
     Status(StatusArgs),
     /// End it; its state stays
@@ -66,7 +66,10 @@ impl FolderArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  okra local up --detach\n  okra local up --data-dir /tmp/lab --no-controllers"
+    after_help = "Examples:\n  okra local up --detach\n  okra local up --data-dir /tmp/lab --no-controllers\n  \
+    okra local up --fault throttle=0.2 --fault stale-read=0.5\n\n\
+    Faults: throttle, error, timeout-before, timeout-after (not done, done), stale-read,\n\
+    partial-page, flap, vanish. POST /_okra/faults on the region changes them."
 )]
 struct UpArgs {
     #[command(flatten)]
@@ -77,6 +80,9 @@ struct UpArgs {
     /// Leave the controllers to a separate `okra controller-manager`
     #[arg(long, env = "OKRA_NO_CONTROLLERS")]
     no_controllers: bool,
+    /// A bad day of AWS: a kind of fault and the share of calls that it befalls [default: all]
+    #[arg(long, env = "OKRA_FAULT", value_name = "KIND[=RATE]", value_delimiter = ',')]
+    fault: Vec<FaultRate>,
     #[command(flatten)]
     controllers: ControllerFlags,
 }
@@ -98,7 +104,7 @@ struct StatusArgs {
 pub async fn run(args: LocalArgs, logging: &Logging) -> anyhow::Result<Exit> {
     match args.command {
         LocalCommand::Up(up) if up.detach => detach(&up, logging).await,
-        LocalCommand::Up(up) => stay(up).await,
+        LocalCommand::Up(up) => stay(*up).await,
         LocalCommand::Status(status) => print_status(&status).await,
         LocalCommand::Down(folder) => down(&folder.folder()?).await,
     }
@@ -109,7 +115,8 @@ async fn stay(up: UpArgs) -> anyhow::Result<Exit> {
     let clock: SharedClock = SystemClock::shared();
     let stop = CancellationToken::new();
     manager::stop_on_signal(stop.clone())?;
-    let settings = Settings { data_dir: Some(folder.clone()), timing: Timing::default() };
+    let settings =
+        Settings { data_dir: Some(folder.clone()), timing: Timing::default(), faults: up.fault.clone() };
     let local = Local::start(settings, clock.clone()).await?;
     let controllers = if up.no_controllers {
         None
@@ -185,6 +192,7 @@ fn background(
     if up.no_controllers {
         command.arg("--no-controllers");
     }
+    command.args(up.fault.iter().map(|fault| format!("--fault={fault}")));
     command.args(up.controllers.to_arguments());
     // A group of its own: Ctrl-C in this terminal is not meant for it.
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).process_group(0);

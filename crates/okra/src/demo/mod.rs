@@ -63,7 +63,7 @@ pub struct Settings {
 /// # Errors
 /// When a part cannot be started or the swap reaches no end in time.
 pub async fn run(settings: Settings, clock: SharedClock, stop: CancellationToken) -> anyhow::Result<Report> {
-    let local_settings = LocalSettings { data_dir: None, timing: Timing::default() };
+    let local_settings = LocalSettings { data_dir: None, timing: Timing::default(), faults: Vec::new() };
     let local = Local::start(local_settings, clock.clone()).await?;
     let flags = ControllerFlags::for_demo();
     let controllers = manager::start_local(&local, &flags, clock.clone(), stop.child_token()).await?;

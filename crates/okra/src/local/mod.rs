@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use okra_clock::SharedClock;
-use okra_region::{DEFAULT_ACCESS_KEY_ID, DEFAULT_SECRET_ACCESS_KEY, Region, Timing};
+use okra_region::{DEFAULT_ACCESS_KEY_ID, DEFAULT_SECRET_ACCESS_KEY, FaultRate, Region, Timing};
 
 use clock::OneClock;
 use management::Management;
@@ -29,6 +29,8 @@ pub struct Settings {
     pub data_dir: Option<PathBuf>,
     /// Durations that AWS fixes and a demo shortens.
     pub timing: Timing,
+    /// Faults of the region that are in force from the start.
+    pub faults: Vec<FaultRate>,
 }
 
 /// Local mode, running.
@@ -59,6 +61,7 @@ impl Local {
             data_dir: folder.map(|folder| folder.join("region")),
             clock: Arc::new(OneClock(clock)),
             timing: settings.timing,
+            faults: settings.faults.clone(),
             ..okra_region::Options::new(members.clone())
         };
         let region_name = options.region.clone();

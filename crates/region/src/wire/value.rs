@@ -51,6 +51,16 @@ impl Members {
     }
 }
 
+impl Value {
+    /// The members, if it is a structure.
+    pub(crate) fn members(&self) -> Option<&Members> {
+        match self {
+            Self::Structure(members) => Some(members),
+            _ => None,
+        }
+    }
+}
+
 impl From<bool> for Value {
     fn from(value: bool) -> Self {
         Value::Bool(value)

@@ -5,6 +5,7 @@
 mod clients;
 mod common;
 mod eks;
+mod faults;
 mod metrics;
 mod restart;
 mod signatures;

@@ -163,7 +163,7 @@ async fn the_roles_are_what_the_controllers_ask_for() {
         // Another test of this process has chosen it.
     }
     let clock = SystemClock::shared();
-    let settings = Settings { data_dir: None, timing: Timing::default() };
+    let settings = Settings { data_dir: None, timing: Timing::default(), faults: Vec::new() };
     let local = Local::start(settings, clock.clone()).await.unwrap();
     let objects = super::objects(&super::tests::args(&[])).unwrap();
     install(&local.management().client(), &objects).await;
