@@ -59,6 +59,7 @@ def rules(elb, listener):
         {
             "arn": rule["RuleArn"],
             "priority": rule["Priority"],
+            "conditions": rule["Conditions"],
             "weights": {
                 group["TargetGroupArn"]: group.get("Weight", 1)
                 for action in rule["Actions"]

@@ -1,9 +1,12 @@
 //! How a pass over an object ends badly, how that is counted, and when it is
 //! tried again: the same for every controller.
 
+use std::hash::Hash;
 use std::time::Duration;
 
 use kube::runtime::controller::Action;
+use kube::runtime::reflector::{self, Lookup, Store};
+use kube::runtime::watcher;
 use okra_aws::AwsError;
 use thiserror::Error;
 
@@ -19,6 +22,30 @@ pub(crate) enum ReconcileError {
     Write(#[from] WriteError),
     #[error("the rule cannot be deleted")]
     Delete(#[source] AwsError),
+}
+
+/// A pass that was asked for by hand has failed.
+#[derive(Debug, Error)]
+#[error(transparent)]
+pub struct SyncError(#[from] ReconcileError);
+
+impl From<kube::Error> for SyncError {
+    fn from(error: kube::Error) -> Self {
+        Self(error.into())
+    }
+}
+
+/// A store that holds these objects, for a pass without a watch.
+pub(crate) fn filled<K>(objects: Vec<K>) -> Store<K>
+where
+    K: Lookup + Clone + 'static,
+    K::DynamicType: Default + Eq + Hash + Clone,
+{
+    let (store, mut writer) = reflector::store();
+    for object in objects {
+        writer.apply_watcher_event(&watcher::Event::Apply(object));
+    }
+    store
 }
 
 impl From<kube::Error> for ReconcileError {

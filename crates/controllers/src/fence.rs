@@ -37,6 +37,8 @@ struct Term {
     clock: SharedClock,
     epoch: u64,
     lease: Duration,
+    /// Whether AWS is only read.
+    is_rehearsal: bool,
     /// Nanoseconds on the monotonic clock; 0 once the term has ended.
     ends_at: AtomicU64,
 }
@@ -46,13 +48,23 @@ impl Fence {
     /// on the monotonic clock.
     pub fn leased(clock: SharedClock, epoch: u64, lease: Duration, since: Duration) -> Self {
         let ends_at = AtomicU64::new(nanoseconds(since + lease));
-        Self { term: Arc::new(Term { clock, epoch, lease, ends_at }) }
+        Self { term: Arc::new(Term { clock, epoch, lease, is_rehearsal: false, ends_at }) }
     }
 
     /// A term without end, for a server of which only one can run.
     pub fn sole(clock: SharedClock) -> Self {
+        Self::endless(clock, false)
+    }
+
+    /// A term without end in which nothing may be written to AWS: a dry run.
+    /// To Kubernetes APIs its clients send what they write as a dry run.
+    pub fn rehearsal(clock: SharedClock) -> Self {
+        Self::endless(clock, true)
+    }
+
+    fn endless(clock: SharedClock, is_rehearsal: bool) -> Self {
         let ends_at = AtomicU64::new(u64::MAX);
-        Self { term: Arc::new(Term { clock, epoch: 0, lease: Duration::ZERO, ends_at }) }
+        Self { term: Arc::new(Term { clock, epoch: 0, lease: Duration::ZERO, is_rehearsal, ends_at }) }
     }
 
     /// The epoch of this term: `leaseTransitions` of the lease.
@@ -96,6 +108,10 @@ impl Fence {
 /// Asked directly before a write to AWS.
 impl WriteGate for Fence {
     fn check(&self) -> Result<(), AwsError> {
+        if self.term.is_rehearsal {
+            let message = "this is a dry run: nothing is written to AWS";
+            return Err(AwsError::new(Meaning::Denied, "okra:write", "DryRun", message));
+        }
         self.check_with(self.term.lease / LEASE_PARTS_FOR_AWS)
             .map_err(|error| AwsError::new(Meaning::NotLeader, "okra:write", "NotLeader", error.to_string()))
     }
@@ -161,6 +177,14 @@ mod tests {
         copy.renewed(clock.monotonic());
         assert_eq!(may(&copy), (false, false));
         assert_eq!(copy.check(), Err(NotLeader { epoch: 7 }));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rehearsal_never_writes_to_aws() {
+        let fence = Fence::rehearsal(SystemClock::shared());
+        assert_eq!(may(&fence), (true, false));
+        let refused = WriteGate::check(&fence).unwrap_err();
+        assert_eq!((refused.meaning, refused.code.as_str()), (Meaning::Denied, "DryRun"));
     }
 
     #[tokio::test(start_paused = true)]

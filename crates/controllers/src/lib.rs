@@ -42,6 +42,7 @@ pub mod target_group_set;
 pub mod writer;
 
 pub use context::Context;
+pub use failure::SyncError;
 pub use settings::Settings;
 
 use std::time::Duration;

@@ -31,6 +31,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::ListParams;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
@@ -44,7 +45,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
-use crate::failure::{ReconcileError, doubled, measured};
+use crate::failure::{ReconcileError, SyncError, doubled, filled, measured};
 use crate::members::cluster_secrets;
 use crate::{Context, finalizers, malformed};
 use act::Done;
@@ -110,6 +111,33 @@ pub async fn run(context: Context, stop: CancellationToken) {
         .run(reconcile, on_error, shell)
         .for_each(|_| std::future::ready(()))
         .await;
+}
+
+/// One pass over a ClusterSet; whether there is such a set. As for the
+/// controller, a cluster is gone only when two passes have not found it.
+///
+/// # Errors
+/// When it cannot be read, or a write was refused.
+pub async fn sync(context: &Context, namespace: &str, name: &str) -> Result<bool, SyncError> {
+    let api = context.namespaced::<Set>(namespace);
+    let Some(mut set) = api.get_opt(name).await? else { return Ok(false) };
+    let all = context.watched::<Set>().list(&ListParams::default()).await?;
+    let shell = Shell {
+        context: context.clone(),
+        sets: filled(all.items),
+        descriptions: Descriptions::default(),
+        memories: Mutex::default(),
+        namespaces: Mutex::default(),
+    };
+    if pass(&set, &shell).await? == Action::await_change() {
+        // Perhaps a finalizer was written, and no more.
+        let Some(newer) = api.get_opt(name).await? else { return Ok(true) };
+        if newer.finalizers() != set.finalizers() {
+            set = newer;
+            pass(&set, &shell).await?;
+        }
+    }
+    Ok(true)
 }
 
 /// The sets whose marker a secret bears.

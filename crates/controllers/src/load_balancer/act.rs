@@ -213,6 +213,7 @@ impl Pass<'_> {
             transforms: old.map(|old| old.transforms).unwrap_or_default(),
             tags: self.tags(),
         };
+        tracing::info!(config = self.identity.name, ?weights, "writing a new rule");
         let after = State { weights, conditions: new.conditions.clone() };
         let made = self.context.load_balancers.create_rule(self.write(), &new).await;
         self.note(memory, None, after);
@@ -230,6 +231,7 @@ impl Pass<'_> {
         difference: Difference,
     ) -> Result<Outcome, AwsError> {
         let weights = desired_weights(&self.desired.groups);
+        tracing::info!(config = self.identity.name, rule = %rule.arn, ?weights, "writing the rule");
         let conditions = conditions_to_write(rule, &self.desired.conditions);
         let after = State { weights: weights.clone(), conditions: conditions.clone() };
         let change = RuleChange {

@@ -29,16 +29,18 @@ mod target_groups;
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use kube::Resource;
+use kube::api::ListParams;
 use kube::runtime::controller::{Action, Controller};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher;
 use kube::runtime::{WatchStreamExt as _, watcher::watcher as watch};
+use kube::{Resource, ResourceExt as _};
 use okra_api::{AWSApplicationLoadBalancerConfig, AWSTargetGroup, Cell, Lenient};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::Context;
+use crate::failure::{SyncError, filled};
 use listeners::Listeners;
 use memory::Memories;
 
@@ -93,6 +95,36 @@ pub async fn run(context: Context, stop: CancellationToken) {
         .run(target_groups::reconcile, target_groups::on_error, shared)
         .for_each(|_| std::future::ready(()));
     futures::join!(configs, groups, cells_seen);
+}
+
+/// One pass over a config; whether there is such a config.
+///
+/// # Errors
+/// When it cannot be read, or a write was refused.
+pub async fn sync(context: &Context, namespace: &str, name: &str) -> Result<bool, SyncError> {
+    let api = context.namespaced::<Lenient<Config>>(namespace);
+    let Some(config) = api.get_opt(name).await? else { return Ok(false) };
+    let all = ListParams::default();
+    let configs = context.watched::<Lenient<Config>>().list(&all).await?;
+    let cells = context.watched::<Lenient<Cell>>().list(&all).await?;
+    let groups = context.watched::<Lenient<AWSTargetGroup>>().list(&all).await?;
+    let shared = Arc::new(Shared {
+        context: context.clone(),
+        configs: filled(configs.items),
+        cells: filled(cells.items),
+        groups: filled(groups.items),
+        memories: Memories::default(),
+        listeners: Listeners::default(),
+        cluster_id: OnceCell::new(),
+    });
+    let before = config.finalizers().to_vec();
+    reconcile::reconcile(Arc::new(config), shared.clone()).await?;
+    let newer = api.get_opt(name).await?.filter(|newer| newer.finalizers() != before);
+    if let Some(newer) = newer {
+        // The first pass wrote a finalizer, and no more.
+        reconcile::reconcile(Arc::new(newer), shared).await?;
+    }
+    Ok(true)
 }
 
 /// A Cell and its config bear one name.

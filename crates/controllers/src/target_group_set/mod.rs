@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
-use crate::failure::ReconcileError;
+use crate::failure::{ReconcileError, SyncError};
 use crate::members::cluster_secrets;
 use crate::writer::WriteError;
 use crate::{Context, finalizers, malformed};
@@ -39,6 +39,8 @@ use plan::{Cluster, Observed, Plan, Unreachable, plan};
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// Longest wait after a refused write (`spec/okra.md` 3).
 const RETRY_LONGEST: Duration = Duration::from_secs(120);
+/// How long a pass by hand waits for member clusters.
+const ONE_PASS_WAIT: Duration = Duration::from_secs(10);
 /// AWSTargetGroups named in a message before it is cut.
 const SKIPPED_NAMED_MAX: usize = 5;
 
@@ -138,17 +140,42 @@ async fn reconcile(set: Arc<Set>, shell: Arc<Shell>) -> Result<Action, Reconcile
     Ok(Action::await_change())
 }
 
+/// One pass over an AWSTargetGroupSet, once the member clusters have answered
+/// or been waited for; whether there is such a set.
+///
+/// # Errors
+/// When it cannot be read, or a write was refused.
+pub async fn sync(context: &Context, namespace: &str, name: &str) -> Result<bool, SyncError> {
+    let Some(set) = context.namespaced::<Set>(namespace).get_opt(name).await? else { return Ok(false) };
+    let shell = Shell { members: Members::new(context.clone()), context: context.clone() };
+    if let Some(valid) = set.valid() {
+        let mut secrets = cluster_secrets(context, namespace).await?;
+        secrets.retain(|secret| !is_leaving(secret));
+        let answered = async {
+            while !selected(valid, &secrets).all(|secret| shell.members.bindings(secret).is_some()) {
+                shell.members.changed().await;
+            }
+        };
+        // Who has not answered by then counts as unreachable.
+        let _ = tokio::time::timeout(ONE_PASS_WAIT, answered).await;
+    }
+    reconcile(Arc::new(set), Arc::new(shell)).await?;
+    Ok(true)
+}
+
+/// The clusters that a set selects.
+fn selected<'a>(set: &'a AWSTargetGroupSet, secrets: &'a [Secret]) -> impl Iterator<Item = &'a Secret> {
+    secrets.iter().filter(|secret| {
+        let sources = set.spec.generators.iter().filter_map(|generator| generator.awseks.as_ref());
+        sources.into_iter().any(|source| source.cluster_selector.matches(secret.labels()))
+    })
+}
+
 /// What each selected cluster has said; one that has not said anything yet
 /// counts as unreachable, so that its objects stay.
 fn gather(shell: &Shell, set: &AWSTargetGroupSet, secrets: &[Secret]) -> Vec<Cluster> {
-    let selected = |secret: &&Secret| {
-        let sources = set.spec.generators.iter().filter_map(|generator| generator.awseks.as_ref());
-        sources.into_iter().any(|source| source.cluster_selector.matches(secret.labels()))
-    };
     let waiting = || Err(Unreachable { message: "no answer yet".to_owned() });
-    let mut clusters: Vec<Cluster> = secrets
-        .iter()
-        .filter(selected)
+    let mut clusters: Vec<Cluster> = selected(set, secrets)
         .map(|secret| Cluster {
             name: secret.name_any(),
             labels: secret.labels().clone(),

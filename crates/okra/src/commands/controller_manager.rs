@@ -15,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use super::connect::connect;
 use super::go_lock;
 use crate::cli::Target;
+use crate::ledger::Ledger;
 use crate::manager::{self, ControllerFlags, duration};
 use crate::output::Exit;
 
 /// Flags of `okra controller-manager`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  okra controller-manager\n  \
+    okra controller-manager --dry-run --log-level info\n  \
     set -a; . ~/.local/state/okra/aws.env; set +a\n  \
     okra controller-manager --kubeconfig ~/.local/state/okra/kubeconfig")]
 pub struct ControllerManagerArgs {
@@ -28,6 +30,9 @@ pub struct ControllerManagerArgs {
     target: Target,
     #[command(flatten)]
     controllers: ControllerFlags,
+    /// Plan and log what would be written, and write nothing: no Lease either
+    #[arg(long, env = "OKRA_DRY_RUN")]
+    dry_run: bool,
     /// Let one of several processes write, by a Lease
     #[arg(
         long = "leader-elect",
@@ -81,8 +86,12 @@ pub async fn run(args: ControllerManagerArgs) -> anyhow::Result<Exit> {
     let identity = manager::identity();
     let mut settings = args.controllers.settings(identity.clone(), &[]);
     settings.metric_sources.namespace.clone_from(&connection.namespace);
-    let context =
+    let mut context =
         manager::context(connection.client.clone(), &sdk, settings, clock.clone(), &args.controllers);
+    if args.dry_run {
+        context = Ledger::new(true).over(context);
+        tracing::warn!("a dry run: what would be written is logged at level info, and nothing is written");
+    }
     let readiness = Readiness::default();
     for address in std::iter::once(args.metrics_bind_address).chain(args.health_probe_bind_address) {
         let listener =
@@ -95,7 +104,7 @@ pub async fn run(args: ControllerManagerArgs) -> anyhow::Result<Exit> {
     go_lock::refuse_beside(&connection.client, &connection.namespace, clock.now()).await?;
     tracing::info!(version = version.git_version, identity, "connected to the management API");
     readiness.set(true);
-    if args.leader_elect {
+    if args.leader_elect && !args.dry_run {
         let election = Election {
             lease: args.leader_elect_lease_duration,
             renew_deadline: args.leader_elect_renew_deadline,

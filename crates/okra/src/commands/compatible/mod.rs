@@ -84,17 +84,17 @@ pub enum Compatible {
         aliases = ["create-missing-clusters", "delete-outdated-clusters"],
         hide = true
     )]
-    SyncClusterSet(sync::Rest),
+    SyncClusterSet(sync::PassArgs),
     /// sync awstargetgroupset
     #[command(
         name = "sync-awstargetgroupset",
         aliases = ["create-missing-awstargetgroups", "delete-outdated-awstargetgroups", "create-outdated-awstargetgroups"],
         hide = true
     )]
-    SyncAwsTargetGroupSet(sync::Rest),
+    SyncAwsTargetGroupSet(sync::PassArgs),
     /// sync awsapplicationloadbalancerconfig
     #[command(name = "sync-awsapplicationloadbalancerconfig", hide = true)]
-    SyncConfig(sync::Rest),
+    SyncConfig(sync::PassArgs),
     /// sync cell
     #[command(hide = true)]
     SyncCell(sync::CellArgs),
@@ -269,9 +269,9 @@ pub async fn run(command: Compatible) -> anyhow::Result<Exit> {
         Compatible::ApplyTargetGroupBinding(args) => members::upsert(args).await,
         Compatible::ListAwsTargetGroups(args) => lists::target_groups(args).await,
         Compatible::ListLatestAwsTargetGroups(args) => lists::latest(args).await,
-        Compatible::SyncClusterSet(_) => sync::refuse("a ClusterSet"),
-        Compatible::SyncAwsTargetGroupSet(_) => sync::refuse("an AWSTargetGroupSet"),
-        Compatible::SyncConfig(_) => sync::refuse("an AWSApplicationLoadBalancerConfig"),
+        Compatible::SyncClusterSet(args) => sync::cluster_set(args).await,
+        Compatible::SyncAwsTargetGroupSet(args) => sync::target_group_set(args).await,
+        Compatible::SyncConfig(args) => sync::config(args).await,
         Compatible::SyncCell(args) => sync::cell(args).await,
         Compatible::SyncPause(args) => sync::pause(args).await,
     }
