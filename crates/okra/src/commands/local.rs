@@ -68,8 +68,8 @@ impl FolderArgs {
 #[command(
     after_help = "Examples:\n  okra local up --detach\n  okra local up --data-dir /tmp/lab --no-controllers\n  \
     okra local up --fault throttle=0.2 --fault stale-read=0.5\n\n\
-    Faults: throttle, error, timeout-before, timeout-after (not done, done), stale-read,\n\
-    partial-page, flap, vanish. POST /_okra/faults on the region changes them."
+    Faults: throttle, error, timeout-before, timeout-after (not done, done),\n\
+    stale-read, partial-page, flap, vanish. POST /_okra/faults on the region changes them."
 )]
 struct UpArgs {
     #[command(flatten)]

@@ -51,8 +51,9 @@ enum SyncKind {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  okra sync clusterset --name prod\n  \
     okra sync awstargetgroupset --name web --dry-run\n\n\
-    It prints what was written, or with --dry-run what would be. AWS is only read in a dry\n\
-    run. Flags of the Go program that describe an object are not taken: apply the object.")]
+    It prints what was written, or with --dry-run what would be; AWS is then only\n\
+    read. Flags of the Go program that describe an object are not taken: apply the\n\
+    object.")]
 pub struct PassArgs {
     /// Name of the object
     #[arg(value_name = "NAME", required_unless_present = "name")]
