@@ -21,6 +21,11 @@ pub fn redis() -> OsString {
     named("OKRA_REDIS", "redis-server")
 }
 
+/// prometheus.
+pub fn prometheus() -> OsString {
+    named("OKRA_PROMETHEUS", "prometheus")
+}
+
 /// A Python with boto3 and the Redis client.
 pub fn python() -> OsString {
     named("OKRA_PYTHON", "python3")

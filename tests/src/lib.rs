@@ -2,6 +2,7 @@
 //! own, other people's clients, backends and load. Everything listens on
 //! loopback, is bounded, and ends with the value that started it.
 
+pub mod answers;
 pub mod backend;
 pub mod clients;
 pub mod load;

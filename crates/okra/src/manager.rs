@@ -29,6 +29,9 @@ use crate::local::Local;
 /// Loopback, which local mode lets web metrics reach.
 const LOOPBACK: &str = "127.0.0.0/8";
 
+/// In place of a region where none is used.
+const NO_REGION: &str = "none";
+
 /// How AWS is reached.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "AWS")]
@@ -61,6 +64,11 @@ pub enum Switch {
 }
 
 impl AwsFlags {
+    /// For what asks nothing of AWS: without a region to look for, which may take seconds.
+    pub fn without_lookup() -> Self {
+        Self { region: Some(NO_REGION.to_owned()), ..Self::default() }
+    }
+
     /// The region of the flag.
     pub fn region(&self) -> Option<Region> {
         self.region.as_ref().map(Region::new)
@@ -148,6 +156,12 @@ impl ControllerFlags {
             metric_address_allow: vec![LOOPBACK.to_owned()],
             allow_exec: false,
         }
+    }
+
+    /// Of a process that only measures: of all controllers it has the one of
+    /// AnalysisRuns, for which the rest is of no matter.
+    pub fn for_laboratory(aws: AwsFlags, metric_address_allow: Vec<String>) -> Self {
+        Self { aws, metric_address_allow, ..Self::for_demo() }
     }
 
     /// How AWS is reached.

@@ -1,37 +1,34 @@
 //! `okra lint -f`: what is wrong with manifests, before anybody applies them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::Args;
-use okra_api::analysis::{AnalysisTemplateSpec, Argument, validate_checks};
+use okra_api::analysis::{
+    MergeError, Templates, lost_extensions, merge_templates, validate_checks, with_extensions,
+};
 use okra_api::cell::{AnalysisBlock, CellSpec, EntryPoint};
 use okra_api::convert::convert;
 use okra_api::load_balancer::WeightedTargetGroup;
 use okra_api::manifests::group_kind;
-use okra_api::names::{ARGO_GROUP, GROUP};
+use okra_api::names::{ANNOTATION_METRICS, ARGO_GROUP, GROUP};
 use okra_api::observe::domain_spec;
 use okra_api::{
     AWSApplicationLoadBalancerConfig, AWSNetworkLoadBalancerConfig, AWSTargetGroup, AWSTargetGroupBinding,
     AWSTargetGroupSet, AnalysisRun, AnalysisTemplate, Cell, ClusterAnalysisTemplate, ClusterSet, Experiment,
     Lenient, Pause, VersionBlocklist,
 };
-use okra_domain::analysis::substitute::ArgumentSource;
-use okra_domain::analysis::substitute::Arguments;
-use okra_domain::analysis::{MetricSpec, Run, RunSpec};
 use okra_domain::cell::{Step, WeightMode};
-use okra_providers::Conditions;
+use okra_providers::Providers;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::analysis::template;
 use super::convert::title;
 use super::manifests;
 use crate::output::{self, Exit, Format};
 
-/// In place of arguments that a template leaves to its user: a number, so
-/// that conditions with it can be read.
-const ARGUMENT_STAND_IN: &str = "1";
 /// Name and ARN of a target group that a Cell's rule is checked with.
 const SAMPLE_ARN: &str =
     "arn:aws:elasticloadbalancing:us-east-2:111122223333:targetgroup/sample/1234567890abcdef";
@@ -71,6 +68,9 @@ struct Finding {
     file: String,
     object: String,
     severity: Severity,
+    /// The field, such as `spec.metrics[0].interval`, where one is at fault.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    path: String,
     message: String,
 }
 
@@ -106,26 +106,24 @@ fn line(finding: &Finding) -> String {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    format!("{}: {}: {severity}: {}\n", finding.file, finding.object, finding.message)
+    let path = if finding.path.is_empty() { String::new() } else { format!("{}: ", finding.path) };
+    format!("{}: {}: {severity}: {path}{}\n", finding.file, finding.object, finding.message)
 }
 
 fn findings(files: Vec<manifests::ManifestFile>) -> Vec<Finding> {
-    let templates: BTreeSet<String> = files
-        .iter()
-        .flat_map(|file| &file.objects)
-        .filter(|object| group_kind(object).0 == ARGO_GROUP)
-        .map(title)
-        .collect();
+    let objects = files.iter().flat_map(|file| &file.objects).cloned();
+    let templates = template::readable(objects);
     let mut found = Vec::new();
     for file in files {
         for object in file.objects {
             let mut lint = Lint { templates: &templates, found: Vec::new() };
             let title = title(&object);
             lint.object(object);
-            found.extend(lint.found.into_iter().map(|(severity, message)| Finding {
+            found.extend(lint.found.into_iter().map(|(severity, path, message)| Finding {
                 file: file.name.clone(),
                 object: title.clone(),
                 severity,
+                path,
                 message,
             }));
         }
@@ -135,17 +133,26 @@ fn findings(files: Vec<manifests::ManifestFile>) -> Vec<Finding> {
 
 /// The check of one object.
 struct Lint<'a> {
-    templates: &'a BTreeSet<String>,
-    found: Vec<(Severity, String)>,
+    /// The templates of all files.
+    templates: &'a Templates,
+    found: Vec<(Severity, String, String)>,
 }
 
 impl Lint<'_> {
     fn error(&mut self, message: impl Into<String>) {
-        self.found.push((Severity::Error, message.into()));
+        self.at(Severity::Error, "", message);
     }
 
     fn warn(&mut self, message: impl Into<String>) {
-        self.found.push((Severity::Warning, message.into()));
+        self.at(Severity::Warning, "", message);
+    }
+
+    fn at(&mut self, severity: Severity, path: impl Into<String>, message: impl Into<String>) {
+        self.found.push((severity, path.into(), message.into()));
+    }
+
+    fn has_errors(&self) -> bool {
+        self.found.iter().any(|(severity, ..)| *severity == Severity::Error)
     }
 
     fn object(&mut self, object: Value) {
@@ -178,17 +185,9 @@ impl Lint<'_> {
             (GROUP, "Pause") => self.with::<Pause>(object, |_, _| {}),
             (GROUP, "VersionBlocklist") => self.with::<VersionBlocklist>(object, Self::blocklist),
             (GROUP, other) => self.error(format!("okra has no kind {other}")),
-            (ARGO_GROUP, "AnalysisTemplate") => {
-                self.with::<AnalysisTemplate>(object, |lint, template| lint.template(&template.spec));
-            }
-            (ARGO_GROUP, "ClusterAnalysisTemplate") => {
-                self.with::<ClusterAnalysisTemplate>(object, |lint, template| {
-                    lint.template(&template.spec.0)
-                });
-            }
-            (ARGO_GROUP, "AnalysisRun") => self.with::<AnalysisRun>(object, |lint, run| {
-                lint.metrics(&run.spec.metrics, &run.spec.args);
-            }),
+            (ARGO_GROUP, "AnalysisTemplate") => self.analysis::<AnalysisTemplate>(object),
+            (ARGO_GROUP, "ClusterAnalysisTemplate") => self.analysis::<ClusterAnalysisTemplate>(object),
+            (ARGO_GROUP, "AnalysisRun") => self.analysis::<AnalysisRun>(object),
             (ARGO_GROUP, "Experiment") => self.with::<Experiment>(object, |_, _| {}),
             _ => {}
         }
@@ -216,9 +215,11 @@ impl Lint<'_> {
         if let Some(weight) = spec.steps.overruled_weight() {
             self.warn(format!("the last step sets {weight} %, and the end of the steps 100 % at once"));
         }
-        for step in spec.steps.iter() {
-            if let Step::Analysis(block) = step {
-                self.references(block);
+        for (index, step) in spec.steps.iter().enumerate() {
+            if let Step::Analysis(block) = step
+                && let Ok(block) = serde_json::from_value::<AnalysisBlock>(block.clone())
+            {
+                self.block(&format!("steps[{index}].analysis"), &block);
             }
         }
         if let Ok(EntryPoint::Alb(alb)) = cell.entry_point() {
@@ -237,18 +238,27 @@ impl Lint<'_> {
         }
     }
 
-    fn references(&mut self, block: &Value) {
-        let Ok(block) = serde_json::from_value::<AnalysisBlock>(block.clone()) else { return };
-        for reference in &block.templates {
-            let cluster = reference.cluster_scope.unwrap_or(false);
-            let kind = if cluster { "clusteranalysistemplate" } else { "analysistemplate" };
-            let name = format!("{kind}/{}", reference.template_name);
-            if !self.templates.contains(&name) {
-                self.warn(format!("{name} is not among these files"));
-            }
-        }
+    /// The analysis of a step, as far as these files hold its templates.
+    fn block(&mut self, path: &str, block: &AnalysisBlock) {
         if let Err(error) = validate_checks(&block.checks) {
-            self.error(error.to_string());
+            self.at(Severity::Error, path, error.to_string());
+        }
+        if block.templates.is_empty() {
+            return;
+        }
+        let (dry_run, retention) = (&block.dry_run, &block.measurement_retention);
+        match merge_templates(&block.templates, self.templates, &[], dry_run, retention) {
+            Err(error @ MergeError::TemplateNotFound { .. }) => {
+                self.at(Severity::Warning, path, format!("{error} among these files"));
+            }
+            Err(error) => self.at(Severity::Error, path, error.to_string()),
+            Ok(merged) => {
+                let given = |name: &str| block.args.iter().any(|argument| argument.name == name);
+                for argument in merged.args.iter().filter(|one| !one.has_source() && !given(&one.name)) {
+                    let message = format!("its templates want a value for argument {:?}", argument.name);
+                    self.at(Severity::Error, format!("{path}.args"), message);
+                }
+            }
         }
     }
 
@@ -274,46 +284,37 @@ impl Lint<'_> {
         }
     }
 
-    fn template(&mut self, spec: &AnalysisTemplateSpec) {
-        if spec.metrics.is_empty() && spec.templates.is_empty() {
-            self.error("no metrics specified");
-        }
-        self.metrics(&spec.metrics, &spec.args);
-    }
-
-    /// Reads every metric and parses every expression.
-    fn metrics(&mut self, metrics: &[Value], args: &[Argument]) {
-        let arguments: Arguments = args
-            .iter()
-            .map(|argument| {
-                let value = argument.value.clone().unwrap_or_else(|| ARGUMENT_STAND_IN.to_owned());
-                (argument.name.clone(), ArgumentSource::Literal(value))
-            })
-            .collect();
-        let values = match arguments.for_planning() {
-            Ok(values) => values,
-            Err(error) => return self.error(error.to_string()),
-        };
-        let mut read = Vec::new();
-        for (index, metric) in metrics.iter().enumerate() {
-            let substituted = values.substitute(metric).map_err(|error| error.to_string());
-            let parsed = substituted
-                .and_then(|metric| MetricSpec::from_json(&metric).map_err(|error| error.to_string()));
-            match parsed {
-                Ok(spec) => read.push(spec),
-                Err(error) => self.error(format!("metrics[{index}]: {error}")),
+    /// A template or a run, with the fields that its annotation adds.
+    fn analysis<K: DeserializeOwned>(&mut self, object: Value) {
+        let annotations: Option<BTreeMap<String, String>> =
+            serde_json::from_value(object["metadata"]["annotations"].clone()).ok();
+        let mut spec = object["spec"].clone();
+        let written = spec["metrics"].as_array().cloned().unwrap_or_default();
+        match (with_extensions(&written, annotations.as_ref()), spec.as_object_mut()) {
+            (Err(error), _) => self.at(Severity::Error, "metadata.annotations", error.to_string()),
+            (Ok(metrics), fields) => {
+                for (metric, field) in lost_extensions(&metrics, annotations.as_ref()) {
+                    let message = format!(
+                        "metric {metric:?} was applied with {field}, which the installed definition drops: \
+                         use annotation {ANNOTATION_METRICS}"
+                    );
+                    self.at(Severity::Warning, "spec.metrics", message);
+                }
+                if let Some(fields) = fields.filter(|_| !metrics.is_empty()) {
+                    fields.insert("metrics".to_owned(), metrics.into());
+                }
             }
         }
-        for spec in &read {
-            if let Err(error) = Conditions::compile(&spec.success_condition, &spec.failure_condition) {
-                self.error(format!("metric {:?}: {error}", spec.name));
-            }
+        for finding in okra_providers::lint(&spec, &Providers::for_checking()) {
+            let severity = match finding.severity {
+                okra_providers::Severity::Error => Severity::Error,
+                okra_providers::Severity::Warning => Severity::Warning,
+            };
+            self.at(severity, finding.path, finding.message);
         }
-        let all = read.len() == metrics.len() && !metrics.is_empty();
-        match Run::new(RunSpec { metrics: read, ..RunSpec::default() }, |_, _| false) {
-            Err(error) if all => self.error(error.to_string()),
-            Ok(run) if all => run.warnings().into_iter().for_each(|warning| self.warn(warning)),
-            _ => {}
+        // What does not fit the kind is mostly among these, in better words.
+        if !self.has_errors() {
+            self.with::<K>(object, |_, _| {});
         }
     }
 }
@@ -339,7 +340,7 @@ spec:
       listener: {rule: {priority: 10, hosts: [web.example.com]}}
   updateStrategy:
     canary:
-      steps: [{setWeight: 10}, {analysis: {templates: [{templateName: errors}]}}]
+      steps: [{setWeight: 10}, {analysis: {templates: [{templateName: errors}], args: [{name: limit, value: '0.05'}]}}]
 ---
 apiVersion: argoproj.io/v1alpha1
 kind: AnalysisTemplate
@@ -367,6 +368,47 @@ spec:
             .replace("setWeight: 10}", "setWeight: 10}, {}")
             .replace("templateName: errors", "templateName: gone");
         insta::assert_snapshot!(lint(&faults));
+    }
+
+    #[test]
+    fn everything_wrong_with_a_template_is_said_with_its_field() {
+        let broken = "
+apiVersion: argoproj.io/v1alpha1
+kind: AnalysisTemplate
+metadata:
+  name: errors
+  annotations:
+    okra.mumo.co/metrics: '{\"errors\": {\"noData\": \"Maybe\"}}'
+spec:
+  args: [{name: limit}]
+  metrics:
+  - {name: errors, interval: 10, count: 3, successCondition: 'reslt < {{args.limt}}', provider: {web: {url: 'http://h/'}}}
+  - {name: latency, interval: 1m, failureCondition: 'len(result', provider: {wavefront: {}}}
+  - {name: rate, interval: 1m, succesCondition: 'true', provider: {prometheus: {query: up}}}
+";
+        insta::assert_snapshot!(lint(broken));
+        let unknown = lint(&broken.replace("{\"errors\": {", "{\"gone\": {"));
+        assert!(
+            unknown.starts_with("f.yaml: analysistemplate/errors: error: metadata.annotations: "),
+            "{unknown}"
+        );
+    }
+
+    #[test]
+    fn a_step_must_give_what_its_templates_want() {
+        let bare = GOOD.replace(", args: [{name: limit, value: '0.05'}]", "");
+        assert_eq!(
+            lint(&bare),
+            "f.yaml: cell/web: error: steps[1].analysis.args: its templates want a value for argument \"limit\"\n"
+        );
+        let twice = GOOD.replace(
+            "[{templateName: errors}]",
+            "[{templateName: errors}, {templateName: gone, clusterScope: true}]",
+        );
+        assert_eq!(
+            lint(&twice),
+            "f.yaml: cell/web: warning: steps[1].analysis: ClusterAnalysisTemplate 'gone' not found among these files\n"
+        );
     }
 
     #[test]

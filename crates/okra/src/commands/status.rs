@@ -6,11 +6,18 @@ use std::time::Duration;
 use clap::Args;
 use futures::StreamExt as _;
 use kube::Api;
+use kube::api::ListParams;
 use kube::runtime::{WatchStreamExt as _, watcher};
+use okra_api::AnalysisRun;
 use okra_api::cell::{Cell, CellStatus};
+use okra_api::names::LABEL_CELL;
+use okra_api::write::label_value;
+use okra_clock::{Clock as _, SystemClock};
 
-use super::connect::connect;
+use super::connect::{Connection, connect};
+use super::get::metrics;
 use crate::cli::Target;
+use crate::look::Look;
 use crate::output::{self, Exit, Format};
 
 /// Flags of `okra status`.
@@ -54,6 +61,9 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
     let cell = connection.cell(&args.name).await?;
     if !args.watch {
         print(&cell, args.output)?;
+        if matches!(args.output, Format::Table | Format::Wide) {
+            output::print(&analyses(&connection, &args.name).await?)?;
+        }
         return Ok(exit_at_rest(cell.status.as_ref()));
     }
     let following = follow(connection.cells(), &args);
@@ -67,6 +77,24 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<Exit> {
             }
         },
     }
+}
+
+/// Last value, limit and next measurement of what judges the Cell now.
+async fn analyses(connection: &Connection, name: &str) -> anyhow::Result<String> {
+    let selector = ListParams::default().labels(&format!("{LABEL_CELL}={}", label_value(name)));
+    let runs: Api<AnalysisRun> = Api::namespaced(connection.client.clone(), &connection.namespace);
+    let runs = match runs.list(&selector).await {
+        Ok(runs) => runs.items,
+        // A status is also for who may not read runs, and where the kind is not installed.
+        Err(error) => {
+            tracing::debug!(%error, "AnalysisRuns cannot be listed");
+            Vec::new()
+        }
+    };
+    let now = SystemClock::new().now();
+    let under_way = runs.iter().filter(|run| metrics::is_under_way(run));
+    let lines = under_way.flat_map(|run| metrics::lines(run, now, Look::default()));
+    Ok(lines.map(|line| format!("  {line}\n")).collect())
 }
 
 async fn follow(cells: Api<Cell>, args: &StatusArgs) -> anyhow::Result<Exit> {

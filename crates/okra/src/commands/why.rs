@@ -3,8 +3,9 @@
 
 use anyhow::Context as _;
 use clap::Args;
-use kube::Api;
+use jiff::Timestamp;
 use kube::api::ListParams;
+use kube::{Api, ResourceExt as _};
 use okra_api::AnalysisRun;
 use okra_api::analysis::Metric;
 use okra_api::names::LABEL_CELL;
@@ -14,7 +15,9 @@ use okra_domain::cell::Plan;
 use serde_json::{Value, json};
 
 use super::connect::connect;
+use super::get::metrics::{self, Standing};
 use crate::cli::Target;
+use crate::look::span;
 use crate::manager::{self, ControllerFlags};
 use crate::output::{self, Exit, Format};
 
@@ -53,15 +56,18 @@ pub async fn run(args: WhyArgs) -> anyhow::Result<Exit> {
     let selector = ListParams::default().labels(&format!("{LABEL_CELL}={}", label_value(&args.name)));
     let runs: Api<AnalysisRun> = Api::namespaced(connection.client, &connection.namespace);
     let runs = runs.list(&selector).await.context("cannot list AnalysisRuns")?.items;
+    let now = context.clock.now();
     match args.output {
-        Format::Json => output::print(&output::json(&as_json(&plan))?)?,
-        Format::Yaml => output::print(&serde_saphyr::to_string(&as_json(&plan))?)?,
-        _ => output::print(&paragraph(&args.name, &plan, &runs))?,
+        Format::Json => output::print(&output::json(&as_json(&plan, &runs, now))?)?,
+        Format::Yaml => output::print(&serde_saphyr::to_string(&as_json(&plan, &runs, now))?)?,
+        _ => output::print(&paragraph(&args.name, &plan, &runs, now))?,
     }
     Ok(Exit::Ok)
 }
 
-fn as_json(plan: &Plan) -> serde_json::Value {
+fn as_json(plan: &Plan, runs: &[AnalysisRun], now: Timestamp) -> serde_json::Value {
+    let under_way = runs.iter().filter(|run| metrics::is_under_way(run));
+    let analyses: Vec<Standing> = under_way.flat_map(|run| metrics::standings(run, now)).collect();
     let reasons: Vec<_> = plan
         .reasons
         .iter()
@@ -72,10 +78,11 @@ fn as_json(plan: &Plan) -> serde_json::Value {
         "reasons": reasons,
         "warnings": plan.warnings,
         "wakeAt": plan.wake_at.map(|moment| moment.to_string()),
+        "analyses": analyses,
     })
 }
 
-fn paragraph(name: &str, plan: &Plan, runs: &[AnalysisRun]) -> String {
+fn paragraph(name: &str, plan: &Plan, runs: &[AnalysisRun], now: Timestamp) -> String {
     let mut lines =
         vec![format!("Cell {name} is {}. {}", plan.phase(), plan.status.message).trim_end().to_owned()];
     for one in &plan.reasons {
@@ -83,6 +90,9 @@ fn paragraph(name: &str, plan: &Plan, runs: &[AnalysisRun]) -> String {
         if !one.next.is_empty() {
             lines.push(format!("    next: {}", one.next));
         }
+    }
+    for run in runs.iter().filter(|run| metrics::is_under_way(run)) {
+        lines.extend(progress(run, now));
     }
     lines.extend(runs.iter().flat_map(verdicts));
     lines.extend(plan.warnings.iter().map(|warning| format!("  warning: {warning}")));
@@ -102,6 +112,29 @@ fn asked(metric: &Value) -> Vec<(&'static str, String)> {
         Some(("asks", query?))
     });
     conditions.chain(question).collect()
+}
+
+/// Last value, limit and next measurement of an analysis that goes on.
+fn progress(run: &AnalysisRun, now: Timestamp) -> Vec<String> {
+    let mut lines = vec![format!("  analysis {} goes on", run.name_any())];
+    for standing in metrics::standings(run, now) {
+        let value = standing
+            .last_value
+            .map_or_else(|| "not measured yet".to_owned(), |value| format!("last value {value}"));
+        let next = match standing.next_at {
+            Some(at) if at > now => format!("; next in {}", span(at.duration_since(now).as_secs())),
+            Some(_) => "; measuring".to_owned(),
+            None if standing.phase.is_empty() => String::new(),
+            None => format!("; {}", standing.phase),
+        };
+        lines.push(format!("    metric {}: {value}{next}", standing.metric));
+        let conditions =
+            [("succeeds when", standing.success_condition), ("fails when", standing.failure_condition)];
+        let limits =
+            conditions.into_iter().filter_map(|(word, text)| Some(format!("      {word}: {}", text?)));
+        lines.extend(limits);
+    }
+    lines
 }
 
 /// Value and limit of what an analysis found wrong.
@@ -128,6 +161,30 @@ fn verdicts(run: &AnalysisRun) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_goes_on_is_told_with_value_limit_and_time() {
+        let run = serde_json::from_value(json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun", "metadata": {"name": "web-c0ffee-3"},
+            "spec": {"args": [{"name": "every", "value": "30s"}], "metrics": [
+                {"name": "errors", "interval": "{{args.every}}", "count": 5, "successCondition": "result < 0.05",
+                    "provider": {"web": {"url": "http://h/"}}},
+                {"name": "late", "initialDelay": "5m", "failureCondition": "result > 9",
+                    "provider": {"web": {"url": "http://h/"}}},
+                {"name": "done", "provider": {"web": {"url": "http://h/"}}},
+            ]},
+            "status": {"phase": "Running", "startedAt": "2026-11-20T10:00:00Z", "metricResults": [
+                {"name": "errors", "phase": "Running", "count": 1, "successful": 1, "measurements": [
+                    {"phase": "Successful", "value": "0.01", "finishedAt": "2026-11-20T10:00:01Z"}]},
+                {"name": "done", "phase": "Successful", "count": 1, "successful": 1, "measurements": [
+                    {"phase": "Successful", "value": "7", "finishedAt": "2026-11-20T10:00:01Z"}]},
+            ]},
+        }))
+        .unwrap();
+        let now = "2026-11-20T10:00:10Z".parse().unwrap();
+        insta::assert_snapshot!(progress(&run, now).join("\n"));
+        insta::assert_json_snapshot!(metrics::standings(&run, now));
+    }
 
     #[test]
     fn a_failed_metric_is_told_with_value_condition_and_query() {

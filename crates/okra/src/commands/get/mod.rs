@@ -2,7 +2,7 @@
 //! Go program had under the same word (`spec/okra.md` 4.2).
 
 pub mod lists;
-mod metrics;
+pub mod metrics;
 pub mod picture;
 pub mod steps;
 mod tree;

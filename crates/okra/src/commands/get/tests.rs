@@ -72,8 +72,10 @@ fn picture() -> Picture {
         "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun",
         "metadata": {"name": "web-c0ffee-3", "labels": {"okra.mumo.co/rollout-id": "c0ffee"}},
         "spec": {"metrics": [
-            {"name": "error-share", "interval": "20s", "count": 5, "successCondition": "result < 0.05"},
-            {"name": "latency", "failureCondition": "result.p99 > 0.5 && result.p50 > 0.1 || isNaN(result.p99)"},
+            {"name": "error-share", "interval": "20s", "count": 5, "successCondition": "result < 0.05",
+                "provider": {"web": {"url": "http://h/"}}},
+            {"name": "latency", "failureCondition": "result.p99 > 0.5 && result.p50 > 0.1 || isNaN(result.p99)",
+                "initialDelay": "11m", "provider": {"web": {"url": "http://h/"}}},
         ]},
         "status": {"phase": "Running", "metricResults": [{
             "name": "error-share", "phase": "Running", "count": 3,
