@@ -69,7 +69,8 @@ impl FolderArgs {
     after_help = "Examples:\n  okra local up --detach\n  okra local up --data-dir /tmp/lab --no-controllers\n  \
     okra local up --fault throttle=0.2 --fault stale-read=0.5\n\n\
     Faults: throttle, error, timeout-before, timeout-after (not done, done),\n\
-    stale-read, partial-page, flap, vanish. POST /_okra/faults on the region changes them."
+    stale-read, partial-page, flap, vanish.\n\
+    POST /_okra/faults on the region changes them."
 )]
 struct UpArgs {
     #[command(flatten)]
