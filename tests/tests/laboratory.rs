@@ -147,10 +147,14 @@ fn undecided_is_its_own_exit_code_and_nested_templates_are_found() {
     );
 }
 
-/// A Prometheus that scrapes one target; `None` where there is none.
+/// A Prometheus that scrapes one target; `None`, after saying so, where it is not installed.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn prometheus(folder: &Path, target: &Answers) -> Option<(Running, String)> {
     let program = clients::prometheus();
-    Command::new(&program).arg("--version").output().ok()?;
+    if Command::new(&program).arg("--version").output().is_err() {
+        println!("skipped: there is no {} (set OKRA_PROMETHEUS)", program.display());
+        return None;
+    }
     let port = {
         let free = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
         free.local_addr().expect("a bound listener has an address").port()
