@@ -24,6 +24,7 @@ mod context;
 pub mod dataplane;
 mod eks;
 mod elbv2;
+mod exposition;
 mod faults;
 mod identity;
 mod journal;

@@ -6,6 +6,7 @@
 //! | `GET /_okra/faults` | the faults in force: `{"throttle": 0.1}` |
 //! | `POST /_okra/faults` | sets rates, as JSON like the answer; 0 ends a fault, the others stay |
 //! | `DELETE /_okra/faults` | ends all faults |
+//! | `GET /_okra/metrics` | what load balancers and target groups counted, for Prometheus |
 //! | `GET /_okra/statistics/targetgroups/NAMES?seconds=1` | what happened there in the last whole seconds |
 //!
 //! NAMES are names of target groups, or `targetgroup/NAME/ID` as CloudWatch's
@@ -24,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::dataplane::{Counter, SECONDS_KEPT, Statistics};
+use crate::exposition;
 use crate::faults::FaultRate;
 use crate::protocol::Answer;
 use crate::wire::query_pairs;
@@ -46,6 +48,11 @@ pub(crate) fn serve(world: &World, parts: &Parts, body: &Bytes) -> Answer {
     }
     if path == "health" {
         return answer(StatusCode::OK, &json!({"status": "ok"}));
+    }
+    if path == "metrics" {
+        let mut answer = Response::new(Full::new(Bytes::from(exposition::text(world))));
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(exposition::MEDIA));
+        return answer;
     }
     match path.strip_prefix("statistics/targetgroups/") {
         Some(name) => statistics(world, name, parts.uri.query().unwrap_or_default()),

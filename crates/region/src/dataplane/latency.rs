@@ -73,6 +73,21 @@ impl ResponseTimes {
         Some(Duration::from_micros(upper_bound(usize::from(bucket))))
     }
 
+    /// How many lie up to each of these bounds, in ascending seconds, and above
+    /// the one before it; the last entry is what lies above all. At most 3 % of
+    /// a bound to one side of it is counted on the other.
+    pub fn between(&self, bounds: &[f64]) -> Vec<(f64, u64)> {
+        let mut counts: Vec<(f64, u64)> =
+            bounds.iter().copied().chain([f64::INFINITY]).map(|bound| (bound, 0)).collect();
+        for (bucket, count) in &self.buckets {
+            let seconds = Duration::from_micros(upper_bound(usize::from(*bucket))).as_secs_f64();
+            if let Some((_, sum)) = counts.iter_mut().find(|(bound, _)| seconds <= *bound) {
+                *sum += count;
+            }
+        }
+        counts
+    }
+
     pub(super) fn add(&mut self, bucket: u16, count: u64) {
         *self.buckets.entry(bucket).or_default() += count;
     }
@@ -117,5 +132,15 @@ mod tests {
         assert!((50..=51).contains(&p50), "{p50}");
         let p99 = times.percentile(99.0).unwrap().as_micros();
         assert!((99..=102).contains(&p99), "{p99}");
+    }
+
+    #[test]
+    fn between_bounds_everything_is_counted_once() {
+        let mut times = ResponseTimes::default();
+        for micros in [500, 900, 4_000, 2_000_000, 90_000_000] {
+            times.add(bucket(micros) as u16, 1);
+        }
+        let counts = times.between(&[0.001, 0.01, 1.0, 10.0]);
+        assert_eq!(counts, [(0.001, 2), (0.01, 1), (1.0, 0), (10.0, 1), (f64::INFINITY, 1)]);
     }
 }

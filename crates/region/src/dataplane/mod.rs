@@ -137,6 +137,12 @@ impl DataPlane {
         self.control.recorder(arn, |recorder| recorder.read(&range, self.plane.clock.now()))
     }
 
+    /// What happened at a load balancer or target group, by ARN, since it is
+    /// served; hosts are not counted. `None` for an ARN that the topology lacks.
+    pub fn totals(&self, arn: &str) -> Option<Statistics> {
+        self.control.recorder(arn, statistics::Recorder::totals)
+    }
+
     /// Closes the listeners, lets requests in flight finish for
     /// [`SHUTDOWN_GRACE`] and ends everything that was started.
     pub async fn shutdown(&self) {

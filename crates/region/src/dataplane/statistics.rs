@@ -247,6 +247,11 @@ impl Recorder {
         self.history.lock().unwrap_or_else(PoisonError::into_inner).read(range, total, now)
     }
 
+    /// What was counted since the beginning.
+    pub(super) fn totals(&self) -> Statistics {
+        self.total().since(&Totals::default())
+    }
+
     fn total(&self) -> Totals {
         let mut totals = Totals::default();
         for shard in &self.shards {
