@@ -76,6 +76,13 @@ pub const ANNOTATION_LAST_CHANGE: &str = "okra.mumo.co/last-change";
 pub const ANNOTATION_CLUSTER: &str = "okra.mumo.co/cluster";
 /// Metric fields that an installed upstream CRD would prune (`spec/analysis.md` 2.10).
 pub const ANNOTATION_METRICS: &str = "okra.mumo.co/metrics";
+/// Who asked an AnalysisRun to stop: `RolloutFinished`, `Abort` or `User`; a
+/// user when absent.
+pub const ANNOTATION_TERMINATED_BY: &str = "okra.mumo.co/terminated-by";
+/// The Experiment that an object belongs to.
+pub const LABEL_EXPERIMENT: &str = "okra.mumo.co/experiment";
+/// Tells the pods of one template of an Experiment from all others.
+pub const LABEL_EXPERIMENT_SET: &str = "okra.mumo.co/experiment-set";
 /// Time since which a cluster has been seen without traffic, on its secret.
 pub const ANNOTATION_RETIRED: &str = "okra.mumo.co/retired";
 /// JSON of the EKS tags of a cluster, on its secret.

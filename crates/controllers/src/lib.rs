@@ -24,6 +24,7 @@ pub mod chain;
 pub mod cluster_set;
 pub mod context;
 pub mod events;
+pub mod experiment;
 mod failure;
 pub mod fence;
 pub mod finalizers;
@@ -63,6 +64,7 @@ pub async fn run(context: Context, stop: CancellationToken) {
     controllers.spawn(analysis::run(context.clone(), stop.clone()));
     controllers.spawn(cell::run(context.clone(), stop.clone()));
     controllers.spawn(cluster_set::run(context.clone(), stop.clone()));
+    controllers.spawn(experiment::run(context.clone(), stop.clone()));
     controllers.spawn(load_balancer::run(context.clone(), stop.clone()));
     controllers.spawn(pause::run(context.clone(), stop.clone()));
     controllers.spawn(target_group_binding::run(context.clone(), stop.clone()));

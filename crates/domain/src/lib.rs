@@ -19,6 +19,7 @@ pub mod cell;
 mod chance;
 pub mod condition;
 pub mod duration;
+pub mod experiment;
 pub mod phase;
 pub mod reason;
 pub mod rollout_id;

@@ -4,6 +4,7 @@
 mod command;
 mod components;
 mod config;
+mod experiment;
 mod spec;
 mod status;
 mod target_groups;
@@ -19,6 +20,7 @@ use okra_domain::cell::{
 
 pub(crate) use components::is_endless;
 pub use config::ConfigKind;
+pub use experiment::{ExperimentError, experiment_spec, experiment_status, stored_experiment_status};
 pub use spec::domain_spec;
 pub use status::domain_status;
 

@@ -4,6 +4,7 @@
 mod blocklist;
 mod component;
 mod config;
+mod experiment;
 mod status;
 
 pub use blocklist::blocklist;
@@ -11,6 +12,10 @@ pub use component::{
     ComponentContext, ComponentError, NewObject, failed_component, new_object, replica_sets_needed,
 };
 pub use config::{ConfigObject, config_object};
+pub use experiment::{
+    ExperimentRunError, experiment_run, experiment_run_name, experiment_service, experiment_set,
+    experiment_set_name, pod_template_hash,
+};
 pub use status::{api_status, merge_patch, status_patch};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;

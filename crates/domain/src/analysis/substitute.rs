@@ -144,6 +144,20 @@ impl Values {
         self.value(metric, &mut room)
     }
 
+    /// Values of placeholders by their whole name, such as `experiment.availableAt`.
+    pub fn of(texts: BTreeMap<String, String>) -> Self {
+        Self { texts, secrets: Vec::new() }
+    }
+
+    /// The same with more arguments. Those of the run count more.
+    #[must_use]
+    pub fn with(mut self, arguments: BTreeMap<String, String>) -> Self {
+        for (name, text) in arguments {
+            self.texts.entry(format!("args.{name}")).or_insert(text);
+        }
+        self
+    }
+
     /// What hides the secrets among the values.
     pub fn redactor(&self) -> Redactor {
         Redactor::new(self.secrets.iter().map(String::as_str))

@@ -118,8 +118,13 @@ pub const WATCHING: &[Permission] = &[
         group: "apps",
         resource: "replicasets",
         verbs: &[],
-        spare: &[("get", "an experiment names a ReplicaSet as its template")],
+        spare: &[
+            ("get", "an experiment names a ReplicaSet as its template, or has its own"),
+            ("create", "an experiment begins"),
+            ("patch", "an experiment gives its pods life, or ends"),
+        ],
     },
+    of_core("services", &[], &[("create", "a template of an experiment asks for a service")]),
 ];
 
 /// In no namespace.
