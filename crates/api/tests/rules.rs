@@ -18,13 +18,91 @@ const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitio
 /// How long a definition may take until it is served.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// One rule: where it sits in a Cell, and a value there that keeps it and one that breaks it.
+/// One rule: where it sits in an object, and a value there that keeps it and one that breaks it.
 struct Case {
     rule: &'static str,
+    kind: Kind,
     pointer: &'static str,
     keeps: Value,
     breaks: Value,
     field: &'static str,
+}
+
+/// A kind with rules.
+#[derive(Clone, Copy)]
+enum Kind {
+    Cell,
+    /// Whose metrics have the rules of all analysis kinds.
+    AnalysisTemplate,
+}
+
+impl Kind {
+    fn api(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Cell => ("okra.mumo.co", "Cell", "cells"),
+            Self::AnalysisTemplate => ("argoproj.io", "AnalysisTemplate", "analysistemplates"),
+        }
+    }
+}
+
+/// A metric that keeps all rules, with these fields.
+fn metric(fields: &Value) -> Value {
+    let mut metric = json!({"name": "m", "provider": {"web": {}}});
+    metric.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    json!([metric])
+}
+
+fn metric_cases() -> Vec<Case> {
+    let baseline = |fields: Value| {
+        let mut baseline = json!({"provider": {"web": {}}, "kind": "Proportion", "worse": "Higher"});
+        baseline.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        json!({"baseline": baseline})
+    };
+    let mut conditioned = baseline(json!({}));
+    conditioned["successCondition"] = json!("result < 1");
+    let case = |rule, keeps: &Value, breaks: &Value, field| Case {
+        rule,
+        kind: Kind::AnalysisTemplate,
+        pointer: "/metrics",
+        keeps: metric(keeps),
+        breaks: metric(breaks),
+        field,
+    };
+    vec![
+        case(
+            "!has(self.baseline) || ((!has(self.successCondition) || self.successCondition == '') && \
+             (!has(self.failureCondition) || self.failureCondition == ''))",
+            &baseline(json!({"alpha": 0.5, "minSamples": 1})),
+            &conditioned,
+            "spec.metrics[0]",
+        ),
+        case(
+            "!has(self.consecutiveFailureLimit) || type(self.consecutiveFailureLimit) != int || \
+             (self.consecutiveFailureLimit >= 0 && self.consecutiveFailureLimit < 100)",
+            &json!({"consecutiveFailureLimit": "{{args.limit}}"}),
+            &json!({"consecutiveFailureLimit": 100}),
+            "spec.metrics[0]",
+        ),
+        case(
+            "!has(self.providerRetryLimit) || type(self.providerRetryLimit) != int || \
+             (self.providerRetryLimit >= 0 && self.providerRetryLimit <= 5)",
+            &json!({"providerRetryLimit": 5}),
+            &json!({"providerRetryLimit": 6}),
+            "spec.metrics[0]",
+        ),
+        case(
+            "has(self.provider) && has(self.kind) && has(self.worse)",
+            &baseline(json!({})),
+            &json!({"baseline": {"kind": "Mean"}}),
+            "spec.metrics[0].baseline",
+        ),
+        case(
+            "!has(self.minEffect) || !has(self.kind) || self.kind != 'Proportion' || self.minEffect <= 1.0",
+            &baseline(json!({"minEffect": 2, "kind": "Mean"})),
+            &baseline(json!({"minEffect": 2})),
+            "spec.metrics[0].baseline",
+        ),
+    ]
 }
 
 fn cases() -> Vec<Case> {
@@ -32,6 +110,7 @@ fn cases() -> Vec<Case> {
     vec![
         Case {
             rule: "!has(self.ramp) || !has(self.steps) || self.steps.size() == 0",
+            kind: Kind::Cell,
             pointer: "/updateStrategy/canary",
             keeps: json!({"ramp": {"stepWeight": 20, "interval": "1m"}, "steps": []}),
             breaks: json!({"ramp": {"stepWeight": 20, "interval": "1m"}, "steps": [{"setWeight": 10}]}),
@@ -39,6 +118,7 @@ fn cases() -> Vec<Case> {
         },
         Case {
             rule: "!has(self.steps) || self.steps.filter(step, has(step.promote)).size() <= 1",
+            kind: Kind::Cell,
             pointer: "/updateStrategy/blueGreen",
             keeps: json!({"steps": [{"pause": {}}, promote]}),
             breaks: json!({"steps": [promote, {"pause": {}}, promote]}),
@@ -47,6 +127,7 @@ fn cases() -> Vec<Case> {
         Case {
             rule: "[has(self.analysis), has(self.experiment), has(self.pause), has(self.promote)].filter(set, \
                    set).size() == 1",
+            kind: Kind::Cell,
             pointer: "/updateStrategy/blueGreen",
             keeps: json!({"steps": [promote]}),
             breaks: json!({"steps": [{"pause": {}, "promote": {}}]}),
@@ -102,11 +183,12 @@ fn rules(schema: &Value, found: &mut BTreeMap<String, String>) {
     }
 }
 
-fn cell(name: &str, pointer: &str, value: &Value) -> Value {
-    let mut object = json!({"apiVersion": "okra.mumo.co/v1alpha1", "kind": "Cell",
+fn object(name: &str, case: &Case, value: &Value) -> Value {
+    let (group, kind, _) = case.kind.api();
+    let mut object = json!({"apiVersion": format!("{group}/v1alpha1"), "kind": kind,
         "metadata": {"name": name}, "spec": {}});
     let mut place = &mut object["spec"];
-    for field in pointer.split('/').skip(1) {
+    for field in case.pointer.split('/').skip(1) {
         place = &mut place[field];
     }
     *place = value.clone();
@@ -123,15 +205,16 @@ async fn every_rule_refuses_what_breaks_it_and_nothing_else() {
 
     let mut stated = BTreeMap::new();
     definitions.iter().for_each(|definition| rules(&serde_json::to_value(definition).unwrap(), &mut stated));
-    let cells = "/apis/okra.mumo.co/v1alpha1/namespaces/default/cells";
-    for (number, case) in cases().iter().enumerate() {
+    for (number, case) in cases().into_iter().chain(metric_cases()).enumerate() {
+        let (group, _, plural) = case.kind.api();
+        let path = format!("/apis/{group}/v1alpha1/namespaces/default/{plural}");
         let message = stated.remove(case.rule);
         let message = message.unwrap_or_else(|| panic!("no definition states {}", case.rule));
-        let good = cell(&format!("good{number}"), case.pointer, &case.keeps);
-        let (status, answer) = send(&client, Method::POST, cells, &good).await;
+        let good = object(&format!("good{number}"), &case, &case.keeps);
+        let (status, answer) = send(&client, Method::POST, &path, &good).await;
         assert_eq!(status, StatusCode::CREATED, "{}: {answer}", case.rule);
-        let bad = cell(&format!("bad{number}"), case.pointer, &case.breaks);
-        let (status, answer) = send(&client, Method::POST, cells, &bad).await;
+        let bad = object(&format!("bad{number}"), &case, &case.breaks);
+        let (status, answer) = send(&client, Method::POST, &path, &bad).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{}: {answer}", case.rule);
         let causes = answer["details"]["causes"].as_array().unwrap();
         let wanted = json!({"reason": "FieldValueInvalid", "field": case.field,

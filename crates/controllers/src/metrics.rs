@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+use crate::analysis::AnalysisMetrics;
 use crate::cluster_set::metrics::DiscoveryMetrics;
 
 /// Buckets from 1 ms, doubled 14 times, to 16 s: a reconcile without a call
@@ -70,6 +71,8 @@ pub struct Metrics {
     pub aws_call_seconds: Family<ControllerLabels, Histogram, fn() -> Histogram>,
     /// Objects whose spec or status cannot be read.
     pub malformed_objects: Family<ControllerLabels, Gauge>,
+    /// What analyses find.
+    pub analysis: AnalysisMetrics,
     /// Discovery of clusters.
     pub discovery: DiscoveryMetrics,
     /// 1 while this process leads.
@@ -99,6 +102,7 @@ impl Metrics {
             aws_calls: Family::default(),
             aws_call_seconds: Family::new_with_constructor(histogram),
             malformed_objects: Family::default(),
+            analysis: AnalysisMetrics::default(),
             discovery: DiscoveryMetrics::default(),
             leader: Gauge::default(),
             leader_epoch: Gauge::default(),
@@ -131,6 +135,7 @@ impl Metrics {
                 "Objects whose spec or status cannot be read",
                 self.malformed_objects.clone(),
             );
+            self.analysis.register(registry);
             self.discovery.register(registry);
             registry.register("leader", "1 while this process leads", self.leader.clone());
             registry.register("leader_epoch", "Epoch of the present or last term", self.leader_epoch.clone());

@@ -2,15 +2,32 @@
 //! and fields that okra does not know must survive being copied (H-43);
 //! [`Metric`] is its shape in the schema.
 
+#![allow(unreachable_pub, reason = "KubeSchema copies its type into a function, where pub says nothing")]
+
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use schemars::JsonSchema;
+use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// What to measure, how often, and what counts as success.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[x_kube(
+    validation = Rule::new("!has(self.baseline) || ((!has(self.successCondition) || self.successCondition == '') && (!has(self.failureCondition) || self.failureCondition == ''))")
+        .message("baseline judges in place of conditions: both cannot be set")
+        .reason(Reason::FieldValueInvalid)
+)]
+#[x_kube(
+    validation = Rule::new("!has(self.consecutiveFailureLimit) || type(self.consecutiveFailureLimit) != int || (self.consecutiveFailureLimit >= 0 && self.consecutiveFailureLimit < 100)")
+        .message("consecutiveFailureLimit must be >= 0 and < 100")
+        .reason(Reason::FieldValueInvalid)
+)]
+#[x_kube(
+    validation = Rule::new("!has(self.providerRetryLimit) || type(self.providerRetryLimit) != int || (self.providerRetryLimit >= 0 && self.providerRetryLimit <= 5)")
+        .message("providerRetryLimit must be a whole number from 0 to 5")
+        .reason(Reason::FieldValueInvalid)
+)]
 pub struct Metric {
     /// Unique in the run.
     pub name: String,
@@ -69,9 +86,19 @@ pub struct Metric {
 }
 
 /// What a metric is compared with (`spec/analysis.md` 2.10-8).
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
+#[x_kube(
+    validation = Rule::new("has(self.provider) && has(self.kind) && has(self.worse)")
+        .message("a baseline needs provider, kind and worse")
+        .reason(Reason::FieldValueInvalid)
+)]
+#[x_kube(
+    validation = Rule::new("!has(self.minEffect) || !has(self.kind) || self.kind != 'Proportion' || self.minEffect <= 1.0")
+        .message("minEffect of a Proportion is at most 1")
+        .reason(Reason::FieldValueInvalid)
+)]
 pub struct Baseline {
     /// The query for the serving version: a provider's name to its settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -87,12 +114,15 @@ pub struct Baseline {
     pub worse: Option<String>,
     /// Share of false alarms over the whole run; 0.05 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1e-9, max = 0.5))]
     pub alpha: Option<f64>,
     /// Difference that is tolerated; 0 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0))]
     pub min_effect: Option<f64>,
     /// Samples before anything is said; 100 when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub min_samples: Option<i64>,
 }
 

@@ -98,6 +98,10 @@ pub struct AnalysisRunStatus {
     /// When the phase became final.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
+    /// What stopped the run before all its metrics had ended by themselves: `User`,
+    /// `RolloutFinished`, `Abort` or `SiblingFailed`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terminated_by: Option<String>,
     /// Counts of metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_summary: Option<RunSummary>,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{CellView, labels_of, owned_by, unreadable};
 use crate::analysis::AnalysisRunStatus;
 use crate::lenient::Lenient;
-use crate::names::{LABEL_ROLLOUT_ID, LABEL_STEP_INDEX};
+use crate::names::{ANNOTATION_TERMINATED_BY, LABEL_ROLLOUT_ID, LABEL_STEP_INDEX};
 use crate::{AnalysisRun, Experiment, Pause, analysis, pause};
 
 /// The components that the Cell owns.
@@ -89,11 +89,24 @@ fn judged(phase: &str) -> ComponentPhase {
     }
 }
 
+/// Whether somebody has stopped a run that had found nothing bad: that is no
+/// evidence of health (`spec/analysis.md` 2.8). A stop by the rollout itself
+/// says so, and asks for no judgement any more.
+fn is_stopped_unjudged(object: &AnalysisRun, status: &AnalysisRunStatus) -> bool {
+    let by_rollout = object
+        .metadata
+        .annotations
+        .as_ref()
+        .is_some_and(|annotations| annotations.contains_key(ANNOTATION_TERMINATED_BY));
+    status.phase == analysis::PHASE_SUCCESSFUL && status.terminated_by.is_some() && !by_rollout
+}
+
 fn observe_run(object: &AnalysisRun, cell: &CellIdentity) -> Component {
     let status = object.status.clone().unwrap_or_default();
+    let stopped = is_stopped_unjudged(object, &status);
     Component {
-        phase: judged(&status.phase),
-        message: run_message(&status),
+        phase: if stopped { ComponentPhase::Inconclusive } else { judged(&status.phase) },
+        message: if stopped { "it was stopped by a user".to_owned() } else { run_message(&status) },
         value: deciding_value(&status),
         endless: object.spec.metrics.iter().any(is_endless),
         terminating: object.spec.terminate.unwrap_or(false),

@@ -281,6 +281,27 @@ fn h_36_only_components_of_this_cell_are_seen() {
 }
 
 #[test]
+fn a_run_that_a_user_stopped_is_no_evidence_of_health() {
+    let phase_of = |annotations: Value, status: Value| {
+        let mut metadata =
+            owned("a", json!({"okra.mumo.co/rollout-id": "r1", "okra.mumo.co/step-index": "1"}));
+        metadata["annotations"] = annotations;
+        let run = json!({"spec": {"metrics": [], "terminate": true}, "status": status});
+        let run = observed(&[object("AnalysisRun", metadata, run)]).components.remove(0);
+        (run.phase, run.message)
+    };
+    let stopped = |by: &str| json!({"phase": "Successful", "message": "Run Terminated", "terminatedBy": by});
+    let by_user = phase_of(json!({}), stopped("User"));
+    assert_eq!(by_user, (ComponentPhase::Inconclusive, "it was stopped by a user".to_owned()));
+    let by_rollout = phase_of(json!({"okra.mumo.co/terminated-by": "User"}), stopped("User"));
+    assert_eq!(by_rollout.0, ComponentPhase::Successful, "somebody has passed the step");
+    let ended = phase_of(json!({}), json!({"phase": "Successful"}));
+    assert_eq!(ended.0, ComponentPhase::Successful);
+    let failed = json!({"phase": "Failed", "terminatedBy": "SiblingFailed"});
+    assert_eq!(phase_of(json!({}), failed).0, ComponentPhase::Failed);
+}
+
+#[test]
 fn what_cannot_be_read_is_never_taken_for_absent() {
     let observed = observed(&[
         object("VersionBlocklist", json!({"name": "web"}), json!({"spec": {"items": "none"}})),

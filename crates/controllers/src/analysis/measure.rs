@@ -8,11 +8,12 @@ use kube::ResourceExt as _;
 use okra_api::AnalysisRun;
 use okra_api::names::ANNOTATION_CLUSTER;
 use okra_domain::analysis::substitute::{Arguments, Redactor, SecretKey};
-use okra_domain::analysis::{Measurement, Phase};
+use okra_domain::analysis::{Judgement, Measurement, NoData, Phase, judge_no_data};
 use okra_providers::{
-    Begun, Conditions, Measured, Outcome, Place, Progress, ProviderError, Providers, Request,
+    Begun, Conditions, Measured, Outcome, Place, Progress, ProviderError, Providers, Request, is_no_data,
 };
 
+use super::compare::compared;
 use super::prepare::{Measurable, arguments, metric_for_measuring};
 use crate::Context;
 
@@ -52,7 +53,7 @@ pub async fn take(
     task: &Task,
 ) -> Result<Taken, String> {
     let now = context.clock.now();
-    let (metric, redactor) = settings(context, run, metric).await?;
+    let (metric, redactor) = settings(context, run, metric, now).await?;
     let (number, started_at) = match task {
         Task::Begin(number) => (*number, milliseconds(now)),
         Task::Resume(begun) => (0, begun.started_at.unwrap_or(now)),
@@ -121,11 +122,11 @@ fn place(run: &AnalysisRun, metric: &str, number: u32) -> Place {
 
 /// Fractions stay: the next measurement is counted from the end of this one,
 /// and whole seconds would take up to one away from an interval.
-fn milliseconds(time: Timestamp) -> Timestamp {
+pub(super) fn milliseconds(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
-fn failed(message: String) -> Taken {
+pub(super) fn failed(message: String) -> Taken {
     let measurement = Measurement { phase: Phase::Error, message, ..Measurement::default() };
     Taken { measurement, facts: BTreeMap::new() }
 }
@@ -135,6 +136,7 @@ async fn settings(
     context: &Context,
     run: &AnalysisRun,
     metric: &str,
+    now: Timestamp,
 ) -> Result<(Measurable, Redactor), String> {
     let arguments = arguments(&run.spec);
     let namespace = run.namespace().unwrap_or_default();
@@ -142,7 +144,7 @@ async fn settings(
     let values = arguments
         .for_measuring(|key| secrets.get(key).cloned())
         .map_err(|error| format!("Unable to resolve metric arguments: {error}"))?;
-    let metric = metric_for_measuring(run, metric, &values).map_err(|error| error.to_string())?;
+    let metric = metric_for_measuring(run, metric, &values, now).map_err(|error| error.to_string())?;
     Ok((metric, values.redactor()))
 }
 
@@ -180,18 +182,43 @@ async fn query(
         Err(error) => return failed(redactor.redact(&error.to_string())),
     };
     let request = Request { settings, redactor, now: context.clock.now(), place, retries: metric.retries };
-    match providers.measure(key, &request).await {
-        Ok(Outcome::Measured(measured)) => judged(context, &conditions, measured, redactor),
-        Ok(Outcome::Progress(progress)) => progressed(Ok(progress)),
-        Err(error) => failed(error.to_string()),
+    if let (Some(comparison), Some(look)) = (&spec.baseline, &metric.look) {
+        let mut taken = compared(providers, spec, comparison, look, &request).await;
+        read(context, &mut taken.measurement.metadata);
+        return taken;
+    }
+    match (providers.measure(key, &request).await, spec.no_data) {
+        (Ok(Outcome::Measured(measured)), policy) => judged(context, &conditions, measured, policy, redactor),
+        (Ok(Outcome::Progress(progress)), _) => progressed(Ok(progress)),
+        (Err(error), Some(policy)) if error.is_no_data() => {
+            let Judgement { phase, message } = judge_no_data(policy, "[]");
+            let measurement = Measurement { phase, message, ..Measurement::default() };
+            Taken { measurement, facts: BTreeMap::new() }
+        }
+        (Err(error), _) => failed(error.to_string()),
     }
 }
 
-fn judged(context: &Context, conditions: &Conditions, measured: Measured, redactor: &Redactor) -> Taken {
+/// Notes that the last byte has just been read.
+fn read(context: &Context, metadata: &mut BTreeMap<String, String>) -> Timestamp {
     let read_at = context.clock.now();
-    let judgement = conditions.judge(&measured.text, &measured.result, read_at);
-    let mut metadata = measured.metadata;
     metadata.insert(READ_AT.to_owned(), read_at.to_string());
+    read_at
+}
+
+fn judged(
+    context: &Context,
+    conditions: &Conditions,
+    measured: Measured,
+    no_data: Option<NoData>,
+    redactor: &Redactor,
+) -> Taken {
+    let mut metadata = measured.metadata;
+    let read_at = read(context, &mut metadata);
+    let judgement = match no_data.filter(|_| is_no_data(&measured.result)) {
+        Some(policy) => judge_no_data(policy, &measured.text),
+        None => conditions.judge(&measured.text, &measured.result, read_at),
+    };
     let measurement = Measurement {
         phase: judgement.phase,
         message: redactor.redact(&judgement.message),

@@ -7,19 +7,22 @@
 //! way. All that is needed to go on lies in status: a run that is killed
 //! between measuring and writing is measured again.
 
+mod compare;
+mod figures;
 mod jobs;
 mod measure;
 mod prepare;
 mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
 use kube::runtime::controller::{Action, Controller};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
 use okra_api::names::{CONTROLLER_INSTANCE_ID, LABEL_CONTROLLER_INSTANCE_ID};
 use okra_api::{AnalysisRun, Lenient};
@@ -35,9 +38,11 @@ use crate::chain::chain;
 use crate::events::{Occurrence, Severity};
 use crate::failure::ReconcileError;
 use crate::writer::{WriteError, merge_patch};
+pub use figures::AnalysisMetrics;
+use figures::MetricLabels;
 pub use measure::READ_AT;
 use measure::{Taken, Task, Tidying, take, tidy};
-use prepare::{prepared, status, stored};
+use prepare::{prepared, status};
 pub use sources::MetricSources;
 use sources::providers;
 
@@ -51,11 +56,22 @@ const ENTER_ATTEMPTS: usize = 8;
 /// and while a measurement is entered, so that neither sees half of the other.
 type InFlight = Arc<tokio::sync::Mutex<BTreeSet<String>>>;
 
+/// A run as a measurement has left it: until its time there is nothing to do,
+/// unless somebody else changes it. Most events tell of our own writes.
+struct Rest {
+    version: String,
+    until: Option<Timestamp>,
+}
+
 struct Shell {
     context: Context,
     providers: Providers,
+    /// Runs as the watch shows them.
+    seen: Store<Lenient<AnalysisRun>>,
     /// By UID of the run.
     in_flight: Mutex<BTreeMap<String, InFlight>>,
+    /// By UID of the run.
+    rests: Mutex<BTreeMap<String, Rest>>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -63,15 +79,19 @@ struct Shell {
 /// Runs until `stop`.
 pub async fn run(context: Context, stop: CancellationToken) {
     let providers = providers(&context);
+    let own = format!("{LABEL_CONTROLLER_INSTANCE_ID}={CONTROLLER_INSTANCE_ID}");
+    let own = watcher::Config::default().labels(&own);
+    let controller = Controller::new(context.watched::<Lenient<AnalysisRun>>(), own);
     let shell = Arc::new(Shell {
         context: context.clone(),
         providers,
+        seen: controller.store(),
         in_flight: Mutex::default(),
+        rests: Mutex::default(),
         tasks: TaskTracker::new(),
         stop: stop.clone(),
     });
-    let own = format!("{LABEL_CONTROLLER_INSTANCE_ID}={CONTROLLER_INSTANCE_ID}");
-    Controller::new(context.watched::<Lenient<AnalysisRun>>(), watcher::Config::default().labels(&own))
+    controller
         .graceful_shutdown_on(stop.cancelled_owned())
         .run(reconcile, on_error, shell.clone())
         .for_each(|_| std::future::ready(()))
@@ -87,13 +107,12 @@ fn on_error(run: Arc<Lenient<AnalysisRun>>, error: &ReconcileError, shell: Arc<S
 
 async fn reconcile(seen: Arc<Lenient<AnalysisRun>>, shell: Arc<Shell>) -> Result<Action, ReconcileError> {
     let Some(uid) = seen.uid() else { return Ok(Action::await_change()) };
+    if let Some(rest) = shell.resting(&uid, &seen) {
+        return Ok(rest);
+    }
     let in_flight = shell.in_flight(&uid);
     let mut under_way = in_flight.clone().lock_owned().await;
-    let api = shell.context.namespaced::<AnalysisRun>(&seen.namespace().unwrap_or_default());
-    // What was seen may be older than what a measurement has written since.
-    let Some(run) =
-        api.get_opt(&seen.name_any()).await?.filter(|run| run.metadata.uid.as_ref() == Some(&uid))
-    else {
+    let Some(run) = shell.current(&uid, &seen).await? else {
         shell.forget(&uid);
         return Ok(Action::await_change());
     };
@@ -153,6 +172,11 @@ fn terminated(run: &Run, next: &AnalysisPlan, now: Timestamp) -> RunStatus {
     })
 }
 
+fn labels(run: &AnalysisRun, metric: &str) -> MetricLabels {
+    let namespace = run.namespace().unwrap_or_default();
+    MetricLabels { namespace, run: run.name_any(), metric: metric.to_owned() }
+}
+
 /// Metrics of which a provider still works on a measurement.
 fn unfinished(status: &RunStatus) -> Vec<String> {
     let at_work = |result: &&MetricResult| result.measurements.last().is_some_and(Measurement::is_unfinished);
@@ -172,6 +196,64 @@ impl Shell {
 
     fn forget(&self, uid: &str) {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+        self.disturb(uid);
+    }
+
+    fn rests(&self) -> MutexGuard<'_, BTreeMap<String, Rest>> {
+        self.rests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next event of the run is looked into, whatever it says.
+    fn disturb(&self, uid: &str) {
+        self.rests().remove(uid);
+    }
+
+    /// What there is to wait for, if a run is as a measurement has left it.
+    fn resting(&self, uid: &str, seen: &Lenient<AnalysisRun>) -> Option<Action> {
+        let now = self.context.clock.now();
+        let rests = self.rests();
+        let rest = rests.get(uid).filter(|rest| seen.resource_version().as_ref() == Some(&rest.version))?;
+        match rest.until {
+            None => Some(Action::await_change()),
+            Some(moment) if moment > now => Some(Action::requeue(until(moment, now))),
+            Some(_) => None,
+        }
+    }
+
+    /// The run as it is now. What was seen may be older than what a measurement
+    /// has written since; only what was written last needs no question.
+    async fn current(
+        &self,
+        uid: &str,
+        seen: &Lenient<AnalysisRun>,
+    ) -> Result<Option<AnalysisRun>, ReconcileError> {
+        let version = seen.resource_version();
+        let newest = self.rests().get(uid).is_some_and(|rest| version.as_ref() == Some(&rest.version));
+        if let Some(run) = seen.valid().filter(|_| newest) {
+            return Ok(Some(run.clone()));
+        }
+        let api = self.context.namespaced::<AnalysisRun>(&seen.namespace().unwrap_or_default());
+        let run = api.get_opt(&seen.name_any()).await?;
+        Ok(run.filter(|run| run.metadata.uid.as_deref() == Some(uid)))
+    }
+
+    /// A run to enter a measurement into: as it was seen at first, which the
+    /// write refuses if it is old, and then as it is.
+    async fn to_enter(
+        &self,
+        run: &AnalysisRun,
+        attempt: usize,
+    ) -> Result<Option<AnalysisRun>, ReconcileError> {
+        let is_same = |now: &AnalysisRun| now.metadata.uid == run.metadata.uid;
+        if attempt == 1 {
+            let reference = ObjectRef::new(&run.name_any()).within(&run.namespace().unwrap_or_default());
+            let seen = self.seen.get(&reference).and_then(|seen| seen.valid().cloned());
+            if let Some(seen) = seen.filter(is_same) {
+                return Ok(Some(seen));
+            }
+        }
+        let api = self.context.namespaced::<AnalysisRun>(&run.namespace().unwrap_or_default());
+        Ok(api.get_opt(&run.name_any()).await?.filter(is_same))
     }
 
     /// Takes a measurement beside the reconcile and enters it. On a stop it is
@@ -183,6 +265,7 @@ impl Shell {
             let Some(taken) = shell.stop.run_until_cancelled(taking).await else { return };
             let mut under_way = in_flight.lock().await;
             if let Err(error) = shell.enter(&run, &metric, &taken).await {
+                shell.disturb(&run.uid().unwrap_or_default());
                 tracing::warn!(run = run.name_any(), metric, error = chain(&error), "not entered");
             }
             under_way.remove(&metric);
@@ -223,13 +306,8 @@ impl Shell {
         metric: &str,
         taken: &Result<Taken, String>,
     ) -> Result<(), ReconcileError> {
-        let api = self.context.namespaced::<AnalysisRun>(&run.namespace().unwrap_or_default());
         for attempt in 1.. {
-            let Some(run) =
-                api.get_opt(&run.name_any()).await?.filter(|now| now.metadata.uid == run.metadata.uid)
-            else {
-                return Ok(());
-            };
+            let Some(run) = self.to_enter(run, attempt).await? else { return Ok(()) };
             let Ok(prepared) = prepared(&run, &self.providers) else { return Ok(()) };
             let before = status(&run);
             let now = self.context.clock.now();
@@ -247,7 +325,11 @@ impl Shell {
             match self.write(&run, &before, &after).await {
                 Err(WriteError::Stale) if attempt < ENTER_ATTEMPTS => {}
                 written => {
-                    written?;
+                    self.lay_to_rest(&run, &next, written?);
+                    if taken.is_ok() && !before.phase.is_terminal() {
+                        let labels = labels(&run, metric);
+                        self.context.metrics.analysis.measured(&prepared, &after, &labels);
+                    }
                     self.stop_measurements(&run, &prepared, &next.status, &next.terminate);
                     self.stop_late(&run, &prepared, &before, metric, taken);
                     self.clean_up(&run, &prepared, metric, &after);
@@ -285,17 +367,27 @@ impl Shell {
         }
     }
 
+    /// Remembers how a measurement has left the run, if nothing else is due.
+    fn lay_to_rest(&self, run: &AnalysisRun, next: &AnalysisPlan, version: Option<String>) {
+        let uid = run.uid().unwrap_or_default();
+        let idle = next.measure.is_empty() && next.resume.is_empty() && next.terminate.is_empty();
+        match version.filter(|_| idle && !next.status.phase.is_terminal()) {
+            Some(version) => drop(self.rests().insert(uid, Rest { version, until: next.wake_at })),
+            None => self.disturb(&uid),
+        }
+    }
+
     /// Patches the status on the object itself: the kind has no subresource.
+    /// Gives the version of the run after that.
     async fn write(
         &self,
         run: &AnalysisRun,
         before: &RunStatus,
         after: &RunStatus,
-    ) -> Result<(), WriteError> {
-        let [from, to] =
-            [before, after].map(|status| serde_json::to_value(stored(status)).map_err(WriteError::Json));
-        let Some(change) = merge_patch(&from?, &to?) else { return Ok(()) };
-        self.context.writer().patch(run, serde_json::json!({ "status": change })).await?;
+    ) -> Result<Option<String>, WriteError> {
+        let [from, to] = [before, after].map(|status| serde_json::to_value(status).map_err(WriteError::Json));
+        let Some(change) = merge_patch(&from?, &to?) else { return Ok(run.resource_version()) };
+        let written = self.context.writer().patch(run, serde_json::json!({ "status": change })).await?;
         if before.phase != after.phase && after.phase.is_terminal() {
             let severity =
                 if after.phase == Phase::Successful { Severity::Normal } else { Severity::Warning };
@@ -304,12 +396,14 @@ impl Shell {
             } else {
                 after.message.clone()
             };
+            let metrics = after.metric_results.iter().map(|result| labels(run, &result.name));
+            self.context.metrics.analysis.ended(after.phase, metrics);
             let reason = format!("AnalysisRun{}", after.phase.as_str());
             self.context
                 .events("analysisrun")
                 .publish(run, &Occurrence { severity, reason, action: "Judge", note })
                 .await;
         }
-        Ok(())
+        Ok(written.resource_version())
     }
 }

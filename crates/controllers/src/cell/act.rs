@@ -9,13 +9,15 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::ListParams;
 use okra_api::analysis::{AnalysisTemplate, ClusterAnalysisTemplate, Templates};
 use okra_api::cell::Cell;
-use okra_api::names::ANNOTATION_RETIRED;
+use okra_api::names::{ANNOTATION_RETIRED, ANNOTATION_TERMINATED_BY, LABEL_ROLLOUT_ID};
 use okra_api::observe::ConfigKind;
 use okra_api::write::{
     ComponentContext, ConfigObject, NewObject, blocklist, config_object, failed_component, new_object,
     replica_sets_needed, status_patch,
 };
 use okra_api::{AnalysisRun, Experiment, Lenient, Pause};
+use okra_domain::Phase;
+use okra_domain::analysis::TerminatedBy;
 use okra_domain::cell::{
     Component, ComponentKind, ComponentName, NewComponent, NewComponentBody, Observed, Plan,
 };
@@ -200,23 +202,39 @@ impl Act<'_> {
     }
 
     async fn terminate(&self, component: &ComponentName) -> Result<(), ActError> {
-        let patch = json!({"spec": {"terminate": true}});
         let writer = self.context.writer();
         match component.kind {
             ComponentKind::AnalysisRun => {
                 if let Some(run) = find(&self.snapshot.runs, &component.name) {
-                    writer.patch(run, patch).await?;
+                    writer.patch(run, self.word_to_stop(run)).await?;
                 }
             }
             ComponentKind::Experiment => {
                 if let Some(experiment) = find(&self.snapshot.experiments, &component.name) {
-                    writer.patch(experiment, patch).await?;
+                    writer.patch(experiment, self.word_to_stop(experiment)).await?;
                 }
             }
             // A pause has nothing to end: it is deleted.
             ComponentKind::Pause => {}
         }
         Ok(())
+    }
+
+    /// What asks a run to stop, and says on whose word
+    /// (`spec/analysis.md` 2.8).
+    fn word_to_stop(&self, object: &impl kube::Resource) -> Value {
+        let rollout = object.meta().labels.as_ref().and_then(|labels| labels.get(LABEL_ROLLOUT_ID));
+        let current = self.plan.status.rollout_id.as_ref().map(ToString::to_string);
+        let by = match self.plan.phase() {
+            Phase::Completed => TerminatedBy::RolloutFinished,
+            // The rollout goes on without it: somebody has passed the step.
+            Phase::Progressing | Phase::Paused if rollout == current.as_ref() => TerminatedBy::User,
+            _ => TerminatedBy::Abort,
+        };
+        json!({
+            "metadata": {"annotations": {ANNOTATION_TERMINATED_BY: by}},
+            "spec": {"terminate": true},
+        })
     }
 
     async fn delete(&self, component: &ComponentName) -> Result<(), ActError> {

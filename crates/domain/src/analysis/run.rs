@@ -176,6 +176,12 @@ impl Metric {
         };
         let interval = duration(&spec.interval, "invalid interval string")?;
         let initial_delay = duration(&spec.initial_delay, "invalid startDelay string")?;
+        let initial_delay = initial_delay.or_else(|| first_window(&spec, interval));
+        if spec.baseline.is_some() && initial_delay.is_none() {
+            return Err(
+                "baseline needs an interval or an initialDelay: before, there is no window".to_owned()
+            );
+        }
         let mut providers = spec.providers.iter();
         let provider = match (providers.next(), providers.next()) {
             (None, _) => return Err("no provider specified".to_owned()),
@@ -213,6 +219,11 @@ impl Metric {
             Some(Consequence::Continue) => Phase::Successful,
         }
     }
+}
+
+/// A comparison looks at the time since the last look: the first one needs some too.
+fn first_window(spec: &MetricSpec, interval: Option<SignedDuration>) -> Option<SignedDuration> {
+    interval.filter(|_| spec.baseline.is_some())
 }
 
 fn check_limits(spec: &MetricSpec) -> Result<(), String> {

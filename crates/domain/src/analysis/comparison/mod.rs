@@ -45,9 +45,11 @@ mod spec;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod window;
 
 pub use evidence::{Evidence, InvalidWindow, Sides, Window, next_window};
 pub use mean::MeanArm;
 pub use proportion::ProportionArm;
 pub use spec::{ComparisonKind, ComparisonSpec, Worse};
 pub use verdict::{Comparison, Interval, compare};
+pub use window::window_arguments;

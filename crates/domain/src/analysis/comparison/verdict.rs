@@ -31,6 +31,13 @@ pub struct Comparison {
     pub metadata: BTreeMap<String, String>,
 }
 
+impl Comparison {
+    /// The difference as people read it: the value of the measurement. Empty without samples.
+    pub fn value(&self) -> String {
+        self.difference.map(shown).unwrap_or_default()
+    }
+}
+
 /// Judges all windows so far.
 pub fn compare(spec: &ComparisonSpec, evidence: &Evidence) -> Comparison {
     let figures = figures(evidence);

@@ -115,6 +115,18 @@ fn words_and_limits_that_are_none_are_refused() {
     assert!(message.ends_with("baseline judges in place of conditions: both cannot be set"), "{message}");
 }
 
+/// At its start a run has no window to look at.
+#[test]
+fn the_first_look_of_a_comparison_comes_after_one_interval() {
+    let mut player = Player::new(run(vec![metric("m", every_minute(json!({"baseline": baseline()})))]));
+    assert_eq!(player.plan().measure, Vec::<String>::new());
+    assert_eq!(player.due(), ["m"]);
+    assert!(player.now.duration_since(start()).as_secs() >= 60);
+    let endless = spec(vec![metric("m", json!({"baseline": baseline()}))]);
+    let message = Run::new(endless, |_, _| false).unwrap_err().to_string();
+    assert!(message.contains("baseline needs an interval or an initialDelay"), "{message}");
+}
+
 fn baseline() -> Value {
     json!({"provider": {"web": {}}, "kind": "Proportion", "worse": "Higher"})
 }

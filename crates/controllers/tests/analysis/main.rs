@@ -3,151 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod comparison;
+mod experiments;
+mod options;
+mod world;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
-use okra_api::AnalysisRun;
-use okra_api::foreign::cluster_secret::ClusterSecret;
-use okra_apiserver::{Options, Server, Storage};
-use okra_aws::Region;
-use okra_aws::sdk::{AccessKey, Budget, Sdk, SdkSettings, StaticKeys, Unobserved};
-use okra_clock::{SystemClock, SystemEntropy};
-use okra_controllers::fence::Fence;
-use okra_controllers::members::{MemberClients, MemberError};
-use okra_controllers::{Context, Settings, analysis};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// How long a test waits for a state before it fails.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Between two looks at a state.
-const LOOK: Duration = Duration::from_millis(10);
-
-/// The management API with the controller, and a member cluster; what was
-/// started ends with it.
-struct World {
-    management: Client,
-    member: Client,
-    _servers: [Server; 2],
-    _stop: DropGuard,
-}
-
-/// Every cluster secret leads to the one member.
-struct OneMember(Client);
-
-#[async_trait]
-impl MemberClients for OneMember {
-    async fn client(&self, _: &ClusterSecret) -> Result<Client, MemberError> {
-        Ok(self.0.clone())
-    }
-}
-
-async fn server() -> (Server, Client) {
-    let server = Server::open(Options::new(Storage::Memory)).await.expect("a server in memory opens");
-    let client = Client::new(server.in_process(), "default");
-    (server, client)
-}
-
-/// AWS that is never asked.
-async fn sdk() -> Sdk {
-    let settings = SdkSettings {
-        endpoint_url: Some("http://127.0.0.1:1".to_owned()),
-        region: Some(Region::new("eu-west-1")),
-        forced_profile: None,
-        access_key: Some(AccessKey { id: "test".to_owned(), secret: "test".to_owned() }),
-        static_keys: StaticKeys::LoopbackOnly,
-        budget: Budget::Off,
-    };
-    let entropy = Arc::new(SystemEntropy::default());
-    Sdk::load(settings, SystemClock::shared(), entropy, Arc::new(Unobserved)).await
-}
-
-async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let looking = async {
-        loop {
-            if let Some(seen) = look().await {
-                return seen;
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what} did not come about"))
-}
-
-impl World {
-    async fn start() -> Self {
-        let ((home, management), (away, member)) = (server().await, server().await);
-        let definitions: Api<CustomResourceDefinition> = Api::all(management.clone());
-        for definition in okra_api::analysis_crds() {
-            definitions.create(&PostParams::default(), &definition).await.expect("a definition is accepted");
-        }
-        let runs: Api<AnalysisRun> = Api::all(management.clone());
-        eventually("AnalysisRuns", async || runs.list(&ListParams::default()).await.ok()).await;
-        let (aws, clock) = (sdk().await, SystemClock::shared());
-        let mut settings = Settings::new("test");
-        settings.metric_addresses = vec!["127.0.0.0/8".to_owned()];
-        let context = Context {
-            client: management.clone(),
-            load_balancers: Arc::new(aws.load_balancers()),
-            targets: Arc::new(aws.load_balancers()),
-            clusters: Arc::new(aws.clusters()),
-            cloudwatch: Arc::new(aws.metrics()),
-            members: Arc::new(OneMember(member.clone())),
-            fence: Fence::sole(clock.clone()),
-            clock,
-            entropy: Arc::new(SystemEntropy::default()),
-            settings: Arc::new(settings),
-            region: None,
-            metrics: Arc::default(),
-        };
-        let stop = CancellationToken::new();
-        tokio::spawn(analysis::run(context, stop.clone()));
-        Self { management, member, _servers: [home, away], _stop: stop.drop_guard() }
-    }
-
-    fn runs(&self) -> Api<AnalysisRun> {
-        Api::namespaced(self.management.clone(), "default")
-    }
-
-    async fn create(&self, annotations: Value, spec: Value) {
-        let run = json!({
-            "apiVersion": "argoproj.io/v1alpha1", "kind": "AnalysisRun",
-            "metadata": {
-                "name": "run", "annotations": annotations,
-                "labels": {"argo-rollouts.argoproj.io/controller-instance-id": "okra"},
-            },
-            "spec": spec,
-        });
-        let run = serde_json::from_value(run).expect("a run");
-        self.runs().create(&PostParams::default(), &run).await.expect("created");
-    }
-
-    /// The run once it has ended, as JSON.
-    async fn ended(&self) -> Value {
-        eventually("the end of the run", async || {
-            let run = serde_json::to_value(self.runs().get("run").await.ok()?).unwrap();
-            let phase = run["status"]["phase"].as_str().unwrap_or_default();
-            matches!(phase, "Successful" | "Failed" | "Error" | "Inconclusive").then_some(run)
-        })
-        .await
-    }
-
-    async fn add_secret(&self, name: &str, labels: Value, data: BTreeMap<&str, &str>) {
-        let secret = json!({"metadata": {"name": name, "labels": labels}, "stringData": data});
-        let secrets: Api<Secret> = Api::namespaced(self.management.clone(), "default");
-        secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
-    }
-}
+use crate::world::{World, eventually, http, measurement};
 
 async fn only_job(client: &Client) -> Job {
     let jobs: Api<Job> = Api::namespaced(client.clone(), "default");
@@ -165,27 +34,6 @@ async fn end_job(client: &Client, job: &Job, condition: &str) {
 fn job_metric() -> Value {
     json!({"name": "smoke", "provider": {"job": {"spec": {"template": {"spec": {
         "restartPolicy": "Never", "containers": [{"name": "test", "image": "smoke:1"}]}}}}}})
-}
-
-fn measurement(run: &Value) -> &Value {
-    &run["status"]["metricResults"][0]["measurements"][0]
-}
-
-/// A server that answers every request with a text made of it, until the test ends.
-async fn http(answer: impl Fn(&str) -> String + Send + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut buffer = vec![0; 8192];
-            let read = stream.read(&mut buffer).await.unwrap_or(0);
-            let body = answer(&String::from_utf8_lossy(&buffer[..read]));
-            let head =
-                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
-            let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
-        }
-    });
-    url
 }
 
 #[tokio::test]
