@@ -328,3 +328,31 @@ pub fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
     });
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Only {
+        #[command(flatten)]
+        controllers: ControllerFlags,
+    }
+
+    /// Upstream took the interval of its variable only when it could not be read.
+    #[test]
+    fn defect_05_an_interval_takes_effect_when_it_can_be_read_and_is_refused_when_not() {
+        let read = |text: &str| Only::try_parse_from(["okra".to_owned(), format!("--sync-period={text}")]);
+        let flags = read("7s").unwrap().controllers;
+        assert_eq!(flags.settings("test".to_owned(), &[]).sync_period, Duration::from_secs(7));
+        for nonsense in ["banana", "7", "-7s", ""] {
+            let refused = read(nonsense).unwrap_err().to_string();
+            assert!(refused.contains("--sync-period"), "{nonsense}: {refused}");
+        }
+        let command = Only::command();
+        let flag = command.get_arguments().find(|flag| flag.get_id() == "sync_period").unwrap();
+        assert_eq!(flag.get_env(), Some("OKRA_SYNC_PERIOD".as_ref()), "the variable is read the same way");
+    }
+}

@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pages_are_read_to_the_end_even_over_an_empty_one() {
+    async fn defect_04_pages_are_read_to_the_end_even_over_an_empty_one() {
         assert_eq!(all("test", page).await.unwrap(), [1, 2, 3]);
     }
 

@@ -344,3 +344,42 @@ async fn a_target_group_tells_what_aws_says_of_it() {
     let status = world.until_group("nobody", |status| status.reason.is_some()).await;
     assert_eq!((status.reason.as_deref(), status.healthy_targets), (Some("TargetGroupNotFound"), Some(0)));
 }
+
+/// Upstream's loop over rules returned after the first that needed no change.
+#[tokio::test]
+async fn defect_01_rules_behind_one_that_needs_no_change_are_written_too() {
+    let world = World::start().await;
+    let rules = [("cell1", 10), ("cell2", 20), ("cell3", 30)];
+    for (name, priority) in rules {
+        let mut spec = spec(&[("blue", 100), ("green", 0)]);
+        spec["listener"]["rule"]["priority"] = json!(priority);
+        spec["listener"]["rule"]["hosts"] = json!([format!("{name}.example.com")]);
+        world.create(name, spec).await;
+        world.until_updated(name, &[("blue", 100), ("green", 0)]).await;
+    }
+    for (name, priority) in [("cell2", 20), ("cell3", 30)] {
+        world.patch(name, to(&[("blue", 40), ("green", 60)])).await;
+        world.until_updated(name, &[("blue", 40), ("green", 60)]).await;
+        assert_eq!(world.aws.weights(priority), [("blue".to_owned(), 40), ("green".to_owned(), 60)]);
+    }
+    assert_eq!(world.aws.weights(10), [("blue".to_owned(), 100), ("green".to_owned(), 0)]);
+}
+
+/// Upstream took the weight of the last rule that names the target group.
+#[tokio::test]
+async fn defect_03_the_weight_told_is_that_of_the_own_rule_and_of_no_other() {
+    let world = World::start().await;
+    world.create("cell1", spec(&[("blue", 90), ("green", 10)])).await;
+    world.until_updated("cell1", &[("blue", 90), ("green", 10)]).await;
+    for priority in [5, 99] {
+        world.aws.by_hand(priority, "other.example.com", &[("blue", 3), ("green", 97)]);
+    }
+    // A change of health shows that passes went by since.
+    world.aws.set_healthy("green", 2);
+    let passed = |healthy: Option<i64>| healthy == Some(2);
+    let status = world
+        .until("cell1", |status| status.target_groups.iter().any(|group| passed(group.healthy_targets)))
+        .await;
+    let weights: Vec<_> = status.target_groups.iter().map(|group| group.weight).collect();
+    assert_eq!((weights, status.drift), (vec![Some(90), Some(10)], None));
+}

@@ -1,6 +1,6 @@
 //! Defects seen upstream (`spec/analysis.md` 7.4), as far as they are a matter of judging. The
-//! others are held where they can happen: load balancers (1 to 5), providers (8, 11), conditions
-//! (9), commands and weights of the Cell (2, 6, 13).
+//! others are held where they can happen: load balancers (1, 3), lists of AWS (4), flags (5),
+//! providers (8, 11), conditions (9), commands and weights of the Cell (2, 6, 13).
 
 use super::substitute::{ArgumentSource, Arguments, SecretKey};
 use super::*;
