@@ -306,12 +306,12 @@ const EXTENT: fn() -> Extent = || Extent {
 fn actions_of_the_adapters() -> BTreeSet<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sdk");
     let mut actions = BTreeSet::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let path = file.unwrap().path();
+    for file in std::fs::read_dir(folder).expect("the folder of the adapters") {
+        let path = file.expect("an entry").path();
         if !path.is_file() || path.ends_with("provisioning.rs") {
             continue;
         }
-        let text = std::fs::read_to_string(path).unwrap();
+        let text = std::fs::read_to_string(path).expect("text");
         let words = text.split('"').filter(|word| {
             ["sts:", "eks:", "elasticloadbalancing:", "cloudwatch:"].iter().any(|service| {
                 word.strip_prefix(service).is_some_and(|action| action.chars().all(char::is_alphanumeric))
