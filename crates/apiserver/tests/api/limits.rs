@@ -92,7 +92,7 @@ async fn hc_52_a_request_that_finds_no_turn_is_sent_away_with_a_time_to_wait() {
 }
 
 /// Large bodies under way at once.
-const LARGE_BODIES: usize = 16;
+const LARGE_BODIES: usize = 64;
 
 #[tokio::test]
 async fn many_large_bodies_wait_for_each_other_and_small_ones_for_none() {
