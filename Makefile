@@ -54,7 +54,8 @@ lint: check-toolchain
 # dependencies anew with other features.
 bench: check-toolchain
 	@echo "== building the benchmarks (release)"
-	@$(CARGO) bench --locked -q --workspace --bench plan --bench load --bench loadbalancer --bench cells
+	@$(CARGO) bench --locked -q --workspace --bench plan --bench load --bench loadbalancer --bench cells \
+		--bench evaluate --bench abort --bench undo --bench analysis
 
 tools: $(VENV)/.installed
 	@command -v $(OKRA_KUBECTL) >/dev/null || { echo "== installing kubectl"; apt-get update -qq && apt-get install -y -qq kubernetes-client; }
