@@ -21,7 +21,7 @@ pub fn redis() -> OsString {
     named("OKRA_REDIS", "redis-server")
 }
 
-/// prometheus.
+/// Prometheus.
 pub fn prometheus() -> OsString {
     named("OKRA_PROMETHEUS", "prometheus")
 }

@@ -7,6 +7,7 @@ pub mod backend;
 pub mod clients;
 pub mod load;
 pub mod process;
+pub mod prometheus;
 pub mod session;
 pub mod world;
 

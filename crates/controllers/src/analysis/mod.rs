@@ -220,6 +220,12 @@ impl Shell {
         }
     }
 
+    /// Whether a run is seen as the last measurement has left it.
+    fn is_newest(&self, uid: &str, seen: &Lenient<AnalysisRun>) -> bool {
+        let version = seen.resource_version();
+        self.rests().get(uid).is_some_and(|rest| version.as_ref() == Some(&rest.version))
+    }
+
     /// The run as it is now. What was seen may be older than what a measurement
     /// has written since; only what was written last needs no question.
     async fn current(
@@ -227,9 +233,9 @@ impl Shell {
         uid: &str,
         seen: &Lenient<AnalysisRun>,
     ) -> Result<Option<AnalysisRun>, ReconcileError> {
-        let version = seen.resource_version();
-        let newest = self.rests().get(uid).is_some_and(|rest| version.as_ref() == Some(&rest.version));
-        if let Some(run) = seen.valid().filter(|_| newest) {
+        if self.is_newest(uid, seen)
+            && let Some(run) = seen.valid()
+        {
             return Ok(Some(run.clone()));
         }
         let api = self.context.namespaced::<AnalysisRun>(&seen.namespace().unwrap_or_default());
@@ -237,23 +243,21 @@ impl Shell {
         Ok(run.filter(|run| run.metadata.uid.as_deref() == Some(uid)))
     }
 
-    /// A run to enter a measurement into: as it was seen at first, which the
-    /// write refuses if it is old, and then as it is.
+    /// A run to enter a measurement into. Should somebody else have changed it
+    /// unseen, the write is refused, and the next attempt asks.
     async fn to_enter(
         &self,
         run: &AnalysisRun,
         attempt: usize,
     ) -> Result<Option<AnalysisRun>, ReconcileError> {
-        let is_same = |now: &AnalysisRun| now.metadata.uid == run.metadata.uid;
-        if attempt == 1 {
-            let reference = ObjectRef::new(&run.name_any()).within(&run.namespace().unwrap_or_default());
-            let seen = self.seen.get(&reference).and_then(|seen| seen.valid().cloned());
-            if let Some(seen) = seen.filter(is_same) {
-                return Ok(Some(seen));
-            }
+        let uid = run.uid().unwrap_or_default();
+        let (name, namespace) = (run.name_any(), run.namespace().unwrap_or_default());
+        let seen = self.seen.get(&ObjectRef::new(&name).within(&namespace));
+        if let Some(seen) = seen.filter(|seen| attempt == 1 && self.is_newest(&uid, seen)) {
+            return self.current(&uid, &seen).await;
         }
-        let api = self.context.namespaced::<AnalysisRun>(&run.namespace().unwrap_or_default());
-        Ok(api.get_opt(&run.name_any()).await?.filter(is_same))
+        let now = self.context.namespaced::<AnalysisRun>(&namespace).get_opt(&name).await?;
+        Ok(now.filter(|now| now.metadata.uid == run.metadata.uid))
     }
 
     /// Takes a measurement beside the reconcile and enters it. On a stop it is
