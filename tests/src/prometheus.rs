@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes the load balancers of local mode.
+//! A real Prometheus that scrapes one target.
 
 use std::process::Command;
 
@@ -19,18 +19,25 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that scrapes the region of local mode five times a second.
+    /// Starts one that scrapes the region of local mode.
     ///
     /// # Panics
     /// When it does not come up.
-    pub fn start(local: &LocalMode) -> Self {
+    pub fn of_region(local: &LocalMode) -> Self {
         let endpoint = &local.environment()["AWS_ENDPOINT_URL"];
-        let target = endpoint.trim_start_matches("http://").trim_end_matches('/');
+        Self::start(endpoint.trim_start_matches("http://").trim_end_matches('/'), "/_okra/metrics")
+    }
+
+    /// Starts one that scrapes a path of this address five times a second.
+    ///
+    /// # Panics
+    /// When it does not come up.
+    pub fn start(target: &str, path: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for Prometheus");
         let config = folder.path().join("prometheus.yml");
         let text = format!(
             "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\nscrape_configs:\n\
-             - {{job_name: okra, metrics_path: /_okra/metrics, static_configs: [{{targets: [\"{target}\"]}}]}}\n"
+             - {{job_name: okra, metrics_path: {path}, static_configs: [{{targets: [\"{target}\"]}}]}}\n"
         );
         std::fs::write(&config, text).expect("a configuration can be written");
         let mut command = Command::new(clients::prometheus());

@@ -63,7 +63,7 @@ fn errors_and_all(side: &str) -> String {
 fn a_real_prometheus_drives_a_rollout_forward_and_a_bad_version_back() {
     let local = LocalMode::up(&FLAGS);
     let world = World::build(&local);
-    let prometheus = Prometheus::start(&local);
+    let prometheus = Prometheus::of_region(&local);
     let ask = |query: String| json!({"prometheus": {"address": prometheus.url(), "query": query}});
     let group = "target_group=\"{{args.okra.canary.targetGroup}}\"";
     let p90 = format!(

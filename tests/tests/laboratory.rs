@@ -4,14 +4,14 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use okra_tests::answers::Answers;
+use okra_tests::eventually;
 use okra_tests::process::{LocalMode, Running, okra_binary};
-use okra_tests::{clients, eventually};
+use okra_tests::prometheus::Prometheus;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -147,42 +147,16 @@ fn undecided_is_its_own_exit_code_and_nested_templates_are_found() {
     );
 }
 
-/// A Prometheus that scrapes one target; `None`, after saying so, where it is not installed.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
-fn prometheus(folder: &Path, target: &Answers) -> Option<(Running, String)> {
-    let program = clients::prometheus();
-    if Command::new(&program).arg("--version").output().is_err() {
-        println!("skipped: there is no {} (set OKRA_PROMETHEUS)", program.display());
-        return None;
-    }
-    let port = {
-        let free = TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-        free.local_addr().expect("a bound listener has an address").port()
-    };
-    let config = folder.join("prometheus.yml");
-    let text = json!({
-        "global": {"scrape_interval": "100ms", "scrape_timeout": "100ms"},
-        "scrape_configs": [{"job_name": "web", "static_configs": [{"targets": [target.address().to_string()]}]}],
-    });
-    fs::write(&config, text.to_string()).expect("a file can be written");
-    let mut command = Command::new(program);
-    command.arg(format!("--config.file={}", config.display()));
-    command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));
-    command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-    let running = Running::start(&mut command, &folder.join("prometheus.log"));
-    Some((running, format!("http://127.0.0.1:{port}")))
-}
-
 #[test]
 fn a_template_is_run_against_a_real_prometheus() {
     let (desk, target) = (Desk::new(), Answers::start("# TYPE error_share gauge\nerror_share 0.02\n"));
-    let Some((_server, address)) = prometheus(desk.folder.path(), &target) else { return };
+    let prometheus = Prometheus::start(&target.address().to_string(), "/metrics");
     let metric = json!({
         "successCondition": "len(result) > 0 && result[0] < {{args.limit}}", "consecutiveErrorLimit": 1000,
         "provider": {"prometheus": {"address": "{{args.url}}", "query": "error_share", "timeout": 5}},
     });
     desk.write("t.json", &template(&metric));
-    let url = format!("url={address}");
+    let url = format!("url={}", prometheus.url());
     let run = |more: &[&str]| {
         let words = ["analysis", "run", "-f", "t.json", LOOPBACK, "-o", "json", "-t", "60s", "-a", &url];
         desk.okra(&[&words[..], more].concat())
