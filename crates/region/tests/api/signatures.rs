@@ -110,6 +110,14 @@ async fn own_endpoints_need_no_signature() {
     let (status, body) = get(&address, "/_okra/statistics/targetgroups/blue?seconds=5", "localhost").await;
     assert_eq!(status, 200);
     assert!(body.contains(r#""requests":0"#) && body.contains(r#""p99_ms":null"#), "{body}");
+    let (status, body) = get(&address, "/_okra/metrics", "localhost").await;
+    assert_eq!(status, 200);
+    assert!(body.contains("# TYPE okra_region_target_group_requests counter"), "{body}");
+    assert!(
+        body.contains("okra_region_target_group_requests_total{target_group=\"targetgroup/blue/"),
+        "{body}"
+    );
+    assert!(body.contains("name=\"blue\",class=\"5xx\"} 0") && body.ends_with("# EOF\n"), "{body}");
     for (path, wanted) in [
         ("/_okra/statistics/targetgroups/targetgroup/blue/0123456789abcdef,blue", 200),
         ("/_okra/statistics/targetgroups/blue,none", 404),
