@@ -33,6 +33,9 @@ demo: check-toolchain
 	@echo "== building okra (release); the first time this compiles some 400 crates and takes a few minutes"
 	$(CARGO) run --release --locked -p okra -- demo $(ARGS)
 
+# Most tests wait for somebody: twice as many at a time as there are processors.
+export RUST_TEST_THREADS ?= $(shell echo $$((2 * $$(nproc))))
+
 # One profile only: the release build is for the demo and the benchmarks.
 test: check-toolchain tools lint
 	@echo "== building and running all tests"
